@@ -1,5 +1,6 @@
 """Bottom-up multi-person pose estimation in Keras 3."""
 
+from keras_openpose.decoding import decode_poses
 from keras_openpose.poses import Poses
 from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
 
@@ -12,4 +13,5 @@ __all__ = [
     "MPI_15",
     "Poses",
     "Skeleton",
+    "decode_poses",
 ]

@@ -1,0 +1,262 @@
+"""From maps to people: peaks, limbs, bodies.
+
+The steps of Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields",
+section 3, with three changes. Peaks are placed between the cells by a
+parabola, so no map is enlarged. Limbs of all kinds are taken best first (as CMU's CUDA code,
+src/openpose/net/bodyPartConnectorBase.cu, not kind by kind). And a body that fell apart, because its
+neck is hidden, is put together again: the published decoders lose such people.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from keras_openpose.geometry import cell_to_pixel
+from keras_openpose.poses import Poses
+from keras_openpose.skeletons import COCO_18, Skeleton
+
+# Neighbours that come before and after a cell in reading order: of two equal cells one is a peak.
+_BEFORE = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0]], np.uint8)
+_AFTER = _BEFORE[::-1, ::-1].copy()
+
+
+# The strongest peaks of each keypoint that are looked at, so that maps of noise cost bounded time (CMU
+# OpenPose, poseParameters.hpp: POSE_MAX_PEOPLE).
+_MAX_PEAKS = 127
+# From this many candidate pairs on it pays to look at a few samples first.
+_CROWD = 1000
+
+
+class _Peaks(NamedTuple):
+    keypoint: np.ndarray  # (peaks,), in rising order
+    cell: np.ndarray  # (peaks, 2), x and y in map cells
+    score: np.ndarray  # (peaks,)
+
+
+def decode_poses(
+    heatmaps: np.ndarray,
+    pafs: np.ndarray,
+    *,
+    skeleton: Skeleton = COCO_18,
+    stride: float = 8,
+    peak_threshold: float = 0.02,
+    num_samples: int = 10,
+    sample_threshold: float = 0.02,
+    sample_fraction: float = 0.6,
+    merge_distance: float = 2.0,
+    min_keypoints: int = 1,
+    min_score: float = 0.2,
+    min_peak_score: float = 0.5,
+    max_people: int | None = None,
+) -> Poses:
+    """Find the people in the maps of one image.
+
+    `merge_distance=0, min_keypoints=3, min_peak_score=0` groups as the original decoders do: bodies
+    that fell apart stay apart, and fragments of one or two keypoints are dropped.
+
+    Args:
+        heatmaps: `(height, width, keypoints + 1)`, one stage, the background last.
+        pafs: `(height, width, 2 * limbs)`, limb n in channels 2n (x) and 2n + 1 (y).
+        skeleton: who a person is. Defaults to `COCO_18`.
+        stride: pixels a map cell; the keypoints are in these pixels. Defaults to 8.
+        peak_threshold: height from which a local maximum is a peak. Defaults to 0.02 (OpenPose with
+            `maximize_positives`, poseParameters.cpp; its default of 0.05 finds fewer keypoints).
+        num_samples: places along a limb at which the PAF is read, both ends included. Defaults to 10
+            (OpenPose, Matlab code).
+        sample_threshold: agreement of PAF and limb, as a dot product, from which a sample counts.
+            Defaults to 0.02 (0.05 in the original; the lower value found people with fewer ghosts).
+        sample_fraction: share of the samples that must count; a limb needs more. Defaults to 0.6
+            (tf-pose and HyperPose; 0.8 in the Matlab code).
+        merge_distance: fragments that share no keypoint are one person if the distance between their
+            closest keypoints is less than this many times the longer side of the larger of them.
+            0 merges nothing. Defaults to 2.
+        min_keypoints: people with fewer are dropped. Defaults to 1.
+        min_score: people whose score divided by their keypoints is lower are dropped. Defaults to
+            0.2 (OpenPose, Matlab code).
+        min_peak_score: people with fewer than three keypoints, of whom the limbs say little, need
+            peaks of this mean height. Defaults to 0.5.
+        max_people: keep this many, the best. Defaults to all.
+
+    Returns:
+        `Poses`, best first. The score of a person is the sum of its peaks and limbs.
+
+    Raises:
+        ValueError: maps of other rank or channels than the skeleton needs, of unequal size, or with
+            values that are not finite.
+
+    Example:
+        ```python
+        import numpy as np
+        from keras_openpose import Skeleton, decode_poses
+
+        dot = Skeleton("dot", keypoints=["dot"])
+        heatmaps = np.zeros((8, 8, 2), "float32")
+        heatmaps[3, 5, 0] = 1
+        poses = decode_poses(heatmaps, np.zeros((8, 8, 0), "float32"), skeleton=dot)
+        assert poses.keypoints.tolist() == [[[5 * 8 + 3.5, 3 * 8 + 3.5]]]
+        ```
+    """
+    heatmaps, pafs = _checked(heatmaps, pafs, skeleton)
+    peaks = _find_peaks(np.ascontiguousarray(heatmaps[..., :-1]), peak_threshold)
+    start, end, score = _find_limbs(pafs, peaks, skeleton, num_samples, sample_threshold, sample_fraction)
+    body = _join([1 << n for n in peaks.keypoint.tolist()], start, end)
+
+    inside = body[start] == body[end]
+    weight = peaks.score + np.bincount(start[inside], score[inside], minlength=len(body))
+    sure = (np.bincount(body, minlength=len(body))[body] > 1) | (peaks.score >= min_peak_score)
+    peaks, weight = _Peaks(*(field[sure] for field in peaks)), weight[sure]
+    body = np.unique(body[sure], return_inverse=True)[1]
+    if merge_distance > 0:
+        body = _merge_fragments(peaks, body, merge_distance)
+
+    count, total = np.bincount(body), np.bincount(body, weight)
+    sure = (count > 2) | (np.bincount(body, peaks.score) >= min_peak_score * count)
+    sure &= (total >= min_score * count) & (count >= max(1, min_keypoints))
+    best = np.flatnonzero(sure)[np.argsort(-total[sure], kind="stable")][:max_people]
+    return _to_poses(peaks, body, best, total, skeleton, stride)
+
+
+def _checked(heatmaps, pafs, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+    maps = {"heatmaps": np.asarray(heatmaps, np.float32), "pafs": np.asarray(pafs, np.float32)}
+    channels = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
+    for name, value in maps.items():
+        if value.ndim != 3 or value.shape[-1] != channels[name]:
+            raise ValueError(
+                f"`{name}` for {skeleton.name} must have shape (height, width, {channels[name]}), one image "
+                f"and one stage. Received: {value.shape}."
+            )
+        if not np.isfinite(np.vdot(value, value)):  # one pass, and no array of the maps' size
+            raise ValueError(f"`{name}` must be finite. Received maps with NaN or infinity.")
+    if maps["heatmaps"].shape[:2] != maps["pafs"].shape[:2]:
+        raise ValueError(
+            "`heatmaps` and `pafs` must have one height and width. "
+            f"Received: {maps['heatmaps'].shape} and {maps['pafs'].shape}."
+        )
+    return maps["heatmaps"], maps["pafs"]
+
+
+def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
+    """Local maxima above the threshold, placed between the cells by a parabola."""
+    height, width, channels = heatmaps.shape
+    above, below = (cv2.dilate(heatmaps, kernel).reshape(heatmaps.shape) for kernel in (_BEFORE, _AFTER))
+    found = np.flatnonzero((heatmaps > threshold) & (heatmaps > above) & (heatmaps >= below))
+    flat = heatmaps.reshape(-1)
+    found = found[np.lexsort((-flat[found], found % channels))]
+    first = np.searchsorted(found % channels, np.arange(channels))
+    found = found[np.arange(len(found)) - first[found % channels] < _MAX_PEAKS]
+    score = flat[found]
+    cell, keypoint = np.divmod(found, channels)
+    y, x = np.divmod(cell, width)
+
+    place = np.empty((len(found), 2), np.float32)
+    for axis, (index, size, step) in enumerate(((x, width, channels), (y, height, width * channels))):
+        # Mirrored at the border, where a parabola has one side only: the peak stays in its cell.
+        before = flat[found + np.where(index > 0, -step, step)]
+        after = flat[found + np.where(index < size - 1, step, -step)]
+        curvature = 2 * score - before - after  # zero on a plateau, where before equals after
+        place[:, axis] = index + (after - before) / np.maximum(2 * curvature, 1e-12)
+    return _Peaks(keypoint, place, score)
+
+
+def _find_limbs(
+    pafs: np.ndarray, peaks: _Peaks, skeleton: Skeleton, num_samples: int, threshold: float, fraction: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of peaks that a PAF runs between: start, end and score (mean agreement), best first."""
+    limb, start, end = _candidate_pairs(peaks, skeleton)
+    height, width, channels = pafs.shape
+    flat, last = pafs.reshape(-1), np.array([width - 1, height - 1], np.float32)
+    origin, vector = peaks.cell[start], peaks.cell[end] - peaks.cell[start]
+    direction = vector / np.maximum(np.hypot(*vector.T), 1e-6)[:, None]
+
+    def agreement(pairs, places):
+        """PAF times direction at `places`, 0 to 1 along each of the pairs, `(places, pairs)`."""
+        along = origin[pairs] + vector[pairs] * places[:, None, None]
+        cell = np.rint(np.clip(along, 0, last)).astype(np.int32)
+        index = (cell[..., 1] * width + cell[..., 0]) * channels + 2 * limb[pairs].astype(np.int32)
+        return flat[index] * direction[pairs, 0] + flat[index + 1] * direction[pairs, 1]
+
+    places = np.arange(num_samples, dtype=np.float32) / max(1, num_samples - 1)
+    may_fail = num_samples - (int(fraction * num_samples + 1e-9) + 1)
+    pairs = np.arange(len(limb))
+    if len(limb) > _CROWD and may_fail + 1 < num_samples:
+        # Nearly all pairs belong to two people and fail everywhere, which a few samples tell.
+        few = places[:: max(1, num_samples // (may_fail + 1))][: may_fail + 1]
+        pairs = pairs[(agreement(pairs, few) > threshold).any(axis=0)]
+    samples = agreement(pairs, places)
+    keep = np.flatnonzero(np.count_nonzero(samples > threshold, axis=0) >= num_samples - may_fail)
+    score = np.add.reduce(samples[:, keep]) / num_samples
+    order = np.argsort(-score, kind="stable")
+    pairs = pairs[keep[order]]
+    return start[pairs], end[pairs], score[order]
+
+
+def _candidate_pairs(peaks: _Peaks, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every pair of peaks that a limb could join: limb, start and end, each `(pairs,)`."""
+    first = np.searchsorted(peaks.keypoint, np.arange(skeleton.num_keypoints + 1))
+    starts, ends = first[skeleton.limb_indices].T
+    num_starts, num_ends = np.diff(first)[skeleton.limb_indices].T
+    pairs = num_starts * num_ends
+    limb = np.repeat(np.arange(skeleton.num_limbs), pairs)
+    number = np.arange(len(limb)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
+    row, column = np.divmod(number, num_ends[limb])
+    return limb, starts[limb] + row, ends[limb] + column
+
+
+def _join(held: list[int], one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Join pairs in the given order, unless both sides hold a keypoint of the same kind.
+
+    Args:
+        held: the keypoints that each member holds, as bits.
+        one: first member of each pair.
+        other: second member of each pair.
+
+    Returns:
+        The group of each member, named after one of its members.
+    """
+    group = list(range(len(held)))
+
+    def find(member):
+        while group[member] != member:
+            group[member] = member = group[group[member]]
+        return member
+
+    for first, second in zip(one.tolist(), other.tolist(), strict=True):
+        first, second = find(first), find(second)
+        if first != second and not held[first] & held[second]:
+            group[second] = first
+            held[first] |= held[second]
+    return np.array([find(member) for member in range(len(group))], np.intp)
+
+
+def _merge_fragments(peaks: _Peaks, body: np.ndarray, limit: float) -> np.ndarray:
+    """Join bodies that share no keypoint and lie close for their size, nearest first."""
+    order = np.argsort(body, kind="stable")
+    first = np.flatnonzero(np.diff(body[order], prepend=-1))
+    holds = np.zeros((len(first), peaks.keypoint.max(initial=0) + 1), np.float32)
+    holds[body, peaks.keypoint] = 1
+    apart = holds @ holds.T == 0
+    if not apart.any():
+        return body
+    cell = peaks.cell[order]
+    side = (np.maximum.reduceat(cell, first) - np.minimum.reduceat(cell, first)).max(axis=1)
+    distance = np.hypot(*(cell[:, None] - cell).T)
+    nearest = np.minimum.reduceat(np.minimum.reduceat(distance, first, axis=0), first, axis=1)
+    ratio = nearest / np.maximum(np.maximum(side, side[:, None]), 1e-6)
+    one, other = np.nonzero(np.triu(apart & (ratio < limit)))
+    nearest_first = np.argsort(ratio[one, other], kind="stable")
+    held = [sum(1 << n for n in np.flatnonzero(row).tolist()) for row in holds]
+    return _join(held, one[nearest_first], other[nearest_first])[body]
+
+
+def _to_poses(peaks: _Peaks, body, best, total, skeleton: Skeleton, stride: float) -> Poses:
+    shape = (len(best), skeleton.num_keypoints)
+    keypoints, scores = np.full((*shape, 2), np.nan), np.zeros(shape)
+    rank = np.full(len(total), -1)
+    rank[best] = np.arange(len(best))
+    rank = rank[body]
+    kept = rank >= 0
+    place = rank[kept], peaks.keypoint[kept]
+    keypoints[place] = cell_to_pixel(peaks.cell[kept], stride)
+    scores[place] = peaks.score[kept]
+    return Poses(keypoints, scores, total[best], skeleton)
