@@ -24,8 +24,6 @@ _AFTER = _BEFORE[::-1, ::-1].copy()
 # The strongest peaks of each keypoint that are looked at, so that maps of noise cost bounded time (CMU
 # OpenPose, poseParameters.hpp: POSE_MAX_PEOPLE).
 _MAX_PEAKS = 127
-# From this many candidate pairs on it pays to look at a few samples first.
-_CROWD = 1000
 
 
 class _Peaks(NamedTuple):
@@ -98,23 +96,21 @@ def decode_poses(
         ```
     """
     heatmaps, pafs = _checked(heatmaps, pafs, skeleton)
-    peaks = _find_peaks(np.ascontiguousarray(heatmaps[..., :-1]), peak_threshold)
+    peaks = _find_peaks(heatmaps, peak_threshold)
     start, end, score = _find_limbs(pafs, peaks, skeleton, num_samples, sample_threshold, sample_fraction)
     body = _join([1 << n for n in peaks.keypoint.tolist()], start, end)
-
     inside = body[start] == body[end]
     weight = peaks.score + np.bincount(start[inside], score[inside], minlength=len(body))
-    sure = (np.bincount(body, minlength=len(body))[body] > 1) | (peaks.score >= min_peak_score)
-    peaks, weight = _Peaks(*(field[sure] for field in peaks)), weight[sure]
-    body = np.unique(body[sure], return_inverse=True)[1]
     if merge_distance > 0:
-        body = _merge_fragments(peaks, body, merge_distance)
+        likely = (np.bincount(body) > 1) | (np.bincount(body, peaks.score) >= min_peak_score)
+        body = _merge_fragments(peaks, body, likely, merge_distance)
 
     count, total = np.bincount(body), np.bincount(body, weight)
     sure = (count > 2) | (np.bincount(body, peaks.score) >= min_peak_score * count)
-    sure &= (total >= min_score * count) & (count >= max(1, min_keypoints))
-    best = np.flatnonzero(sure)[np.argsort(-total[sure], kind="stable")][:max_people]
-    return _to_poses(peaks, body, best, total, skeleton, stride)
+    sure &= (total >= min_score * count) & (count >= min_keypoints)
+    best = np.flatnonzero(sure)
+    best = best[np.argsort(-total[best], kind="stable")][:max_people]
+    return _to_poses(peaks, body, best, total[best], skeleton, stride)
 
 
 def _checked(heatmaps, pafs, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
@@ -141,15 +137,15 @@ def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
     height, width, channels = heatmaps.shape
     above, below = (cv2.dilate(heatmaps, kernel).reshape(heatmaps.shape) for kernel in (_BEFORE, _AFTER))
     found = np.flatnonzero((heatmaps > threshold) & (heatmaps > above) & (heatmaps >= below))
-    flat = heatmaps.reshape(-1)
-    found = found[np.lexsort((-flat[found], found % channels))]
-    first = np.searchsorted(found % channels, np.arange(channels))
-    found = found[np.arange(len(found)) - first[found % channels] < _MAX_PEAKS]
-    score = flat[found]
-    cell, keypoint = np.divmod(found, channels)
-    y, x = np.divmod(cell, width)
+    flat, keypoint = heatmaps.reshape(-1), found % channels
+    order = np.lexsort((-flat[found], keypoint))
+    first = np.searchsorted(keypoint[order], np.arange(channels))  # of each keypoint, the highest
+    order = order[np.arange(len(order)) - first[keypoint[order]] < _MAX_PEAKS]
+    order = order[keypoint[order] < channels - 1]  # the background has no peaks
 
-    place = np.empty((len(found), 2), np.float32)
+    found, keypoint = found[order], keypoint[order]
+    y, x = np.divmod(found // channels, width)
+    score, place = flat[found], np.empty((len(found), 2), np.float32)
     for axis, (index, size, step) in enumerate(((x, width, channels), (y, height, width * channels))):
         # Mirrored at the border, where a parabola has one side only: the peak stays in its cell.
         before = flat[found + np.where(index > 0, -step, step)]
@@ -164,41 +160,43 @@ def _find_limbs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of peaks that a PAF runs between: start, end and score (mean agreement), best first."""
     limb, start, end = _candidate_pairs(peaks, skeleton)
-    height, width, channels = pafs.shape
-    flat, last = pafs.reshape(-1), np.array([width - 1, height - 1], np.float32)
-    origin, vector = peaks.cell[start], peaks.cell[end] - peaks.cell[start]
-    direction = vector / np.maximum(np.hypot(*vector.T), 1e-6)[:, None]
+    flat, (_, width, channels) = pafs.reshape(-1), pafs.shape
+    x, y = np.ascontiguousarray(peaks.cell.T)
+    start_x, start_y = x[start], y[start]
+    dx, dy = x[end] - start_x, y[end] - start_y
+    length = np.maximum(np.hypot(dx, dy), 1e-6)
 
     def agreement(pairs, places):
-        """PAF times direction at `places`, 0 to 1 along each of the pairs, `(places, pairs)`."""
-        along = origin[pairs] + vector[pairs] * places[:, None, None]
-        cell = np.rint(np.clip(along, 0, last)).astype(np.int32)
-        index = (cell[..., 1] * width + cell[..., 0]) * channels + 2 * limb[pairs].astype(np.int32)
-        return flat[index] * direction[pairs, 0] + flat[index + 1] * direction[pairs, 1]
+        """PAF along the direction of the pairs, `(places, pairs)`; places run from 0 (start) to 1."""
+        column = np.rint(start_x[pairs] + dx[pairs] * places[:, None]).astype(np.int32)
+        row = np.rint(start_y[pairs] + dy[pairs] * places[:, None]).astype(np.int32)
+        index = (row * width + column) * channels + 2 * limb[pairs]
+        return (flat[index] * dx[pairs] + flat[index + 1] * dy[pairs]) / length[pairs]
 
+    # Most pairs of a crowd belong to two people: half of the samples rules them out.
     places = np.arange(num_samples, dtype=np.float32) / max(1, num_samples - 1)
-    may_fail = num_samples - (int(fraction * num_samples + 1e-9) + 1)
-    pairs = np.arange(len(limb))
-    if len(limb) > _CROWD and may_fail + 1 < num_samples:
-        # Nearly all pairs belong to two people and fail everywhere, which a few samples tell.
-        few = places[:: max(1, num_samples // (may_fail + 1))][: may_fail + 1]
-        pairs = pairs[(agreement(pairs, few) > threshold).any(axis=0)]
-    samples = agreement(pairs, places)
-    keep = np.flatnonzero(np.count_nonzero(samples > threshold, axis=0) >= num_samples - may_fail)
-    score = np.add.reduce(samples[:, keep]) / num_samples
+    needed = int(fraction * num_samples + 1e-9) + 1
+    half = agreement(slice(None), places[::2])
+    passed = np.count_nonzero(half > threshold, axis=0)
+    pairs = np.flatnonzero(passed >= needed - num_samples // 2)
+    rest = agreement(pairs, places[1::2])
+    keep = np.flatnonzero(passed[pairs] + np.count_nonzero(rest > threshold, axis=0) >= needed)
+    pairs = pairs[keep]
+    score = (half[:, pairs].sum(axis=0) + rest[:, keep].sum(axis=0)) / num_samples
     order = np.argsort(-score, kind="stable")
-    pairs = pairs[keep[order]]
-    return start[pairs], end[pairs], score[order]
+    return start[pairs[order]], end[pairs[order]], score[order]
 
 
 def _candidate_pairs(peaks: _Peaks, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every pair of peaks that a limb could join: limb, start and end, each `(pairs,)`."""
-    first = np.searchsorted(peaks.keypoint, np.arange(skeleton.num_keypoints + 1))
+    first = np.searchsorted(peaks.keypoint, np.arange(skeleton.num_keypoints + 1)).astype(np.int32)
     starts, ends = first[skeleton.limb_indices].T
     num_starts, num_ends = np.diff(first)[skeleton.limb_indices].T
     pairs = num_starts * num_ends
-    limb = np.repeat(np.arange(skeleton.num_limbs), pairs)
-    number = np.arange(len(limb)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
+    limb = np.repeat(np.arange(skeleton.num_limbs, dtype=np.int32), pairs)
+    number = np.arange(len(limb), dtype=np.int32) - np.repeat(
+        (np.cumsum(pairs) - pairs).astype(np.int32), pairs
+    )
     row, column = np.divmod(number, num_ends[limb])
     return limb, starts[limb] + row, ends[limb] + column
 
@@ -212,7 +210,7 @@ def _join(held: list[int], one: np.ndarray, other: np.ndarray) -> np.ndarray:
         other: second member of each pair.
 
     Returns:
-        The group of each member, named after one of its members.
+        The group of each member, numbered from 0.
     """
     group = list(range(len(held)))
 
@@ -226,37 +224,40 @@ def _join(held: list[int], one: np.ndarray, other: np.ndarray) -> np.ndarray:
         if first != second and not held[first] & held[second]:
             group[second] = first
             held[first] |= held[second]
-    return np.array([find(member) for member in range(len(group))], np.intp)
+    numbers = {}
+    return np.array([numbers.setdefault(find(n), len(numbers)) for n in range(len(group))], np.intp)
 
 
-def _merge_fragments(peaks: _Peaks, body: np.ndarray, limit: float) -> np.ndarray:
-    """Join bodies that share no keypoint and lie close for their size, nearest first."""
-    order = np.argsort(body, kind="stable")
-    first = np.flatnonzero(np.diff(body[order], prepend=-1))
-    holds = np.zeros((len(first), peaks.keypoint.max(initial=0) + 1), np.float32)
+def _merge_fragments(peaks: _Peaks, body: np.ndarray, likely: np.ndarray, limit: float) -> np.ndarray:
+    """Join likely bodies that share no keypoint and lie close for their size, nearest first."""
+    holds = np.zeros((len(likely), peaks.keypoint.max(initial=0) + 1), np.float32)
     holds[body, peaks.keypoint] = 1
-    apart = holds @ holds.T == 0
+    names = np.flatnonzero(likely)
+    apart = np.triu(holds[names] @ holds[names].T == 0, 1)
     if not apart.any():
         return body
-    cell = peaks.cell[order]
+    order = np.argsort(body, kind="stable")
+    order = order[likely[body[order]]]
+    first, cell = np.searchsorted(body[order], names), peaks.cell[order]
     side = (np.maximum.reduceat(cell, first) - np.minimum.reduceat(cell, first)).max(axis=1)
     distance = np.hypot(*(cell[:, None] - cell).T)
     nearest = np.minimum.reduceat(np.minimum.reduceat(distance, first, axis=0), first, axis=1)
     ratio = nearest / np.maximum(np.maximum(side, side[:, None]), 1e-6)
-    one, other = np.nonzero(np.triu(apart & (ratio < limit)))
+    one, other = np.nonzero(apart & (ratio < limit))
     nearest_first = np.argsort(ratio[one, other], kind="stable")
     held = [sum(1 << n for n in np.flatnonzero(row).tolist()) for row in holds]
-    return _join(held, one[nearest_first], other[nearest_first])[body]
+    return _join(held, names[one[nearest_first]], names[other[nearest_first]])[body]
 
 
-def _to_poses(peaks: _Peaks, body, best, total, skeleton: Skeleton, stride: float) -> Poses:
-    shape = (len(best), skeleton.num_keypoints)
-    keypoints, scores = np.full((*shape, 2), np.nan), np.zeros(shape)
-    rank = np.full(len(total), -1)
+def _to_poses(peaks: _Peaks, body, best, scores, skeleton: Skeleton, stride: float) -> Poses:
+    """Keypoints of the bodies named by `best`, in pixels."""
+    rank = np.full(body.max(initial=0) + 1, -1)
     rank[best] = np.arange(len(best))
-    rank = rank[body]
-    kept = rank >= 0
-    place = rank[kept], peaks.keypoint[kept]
+    person = rank[body]
+    kept = np.flatnonzero(person >= 0)
+    place = person[kept], peaks.keypoint[kept]
+    shape = (len(best), skeleton.num_keypoints)
+    keypoints, peak_scores = np.full((*shape, 2), np.nan), np.zeros(shape)
     keypoints[place] = cell_to_pixel(peaks.cell[kept], stride)
-    scores[place] = peaks.score[kept]
-    return Poses(keypoints, scores, total[best], skeleton)
+    peak_scores[place] = peaks.score[kept]
+    return Poses(keypoints, peak_scores, scores, skeleton)
