@@ -12,15 +12,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from keras_openpose.geometry import cell_to_pixel
+from keras_openpose.geometry import cell_to_pixel, resize_coordinates
 from keras_openpose.poses import Poses
 from keras_openpose.skeletons import COCO_18, Skeleton
 
 # Neighbours that come before and after a cell in reading order: of two equal cells one is a peak.
-_BEFORE = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0]], np.uint8)
+_BEFORE = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], np.uint8)
 _AFTER = _BEFORE[::-1, ::-1].copy()
-
-
+# Cubic weights of the six fine cells in the middle of seven cells enlarged twice.
+_ENLARGE = cv2.resize(np.eye(7, dtype=np.float32), (7, 14), interpolation=cv2.INTER_CUBIC)[4:10]
 # The strongest peaks of each keypoint that are looked at, so that maps of noise cost bounded time (CMU
 # OpenPose, poseParameters.hpp: POSE_MAX_PEOPLE).
 _MAX_PEAKS = 127
@@ -133,7 +133,7 @@ def _checked(heatmaps, pafs, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray
 
 
 def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
-    """Local maxima above the threshold, placed between the cells by a parabola."""
+    """Local maxima above the threshold, placed between the cells."""
     height, width, channels = heatmaps.shape
     above, below = (cv2.dilate(heatmaps, kernel).reshape(heatmaps.shape) for kernel in (_BEFORE, _AFTER))
     found = np.flatnonzero((heatmaps > threshold) & (heatmaps > above) & (heatmaps >= below))
@@ -142,17 +142,34 @@ def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
     first = np.searchsorted(keypoint[order], np.arange(channels))  # of each keypoint, the highest
     order = order[np.arange(len(order)) - first[keypoint[order]] < _MAX_PEAKS]
     order = order[keypoint[order] < channels - 1]  # the background has no peaks
-
     found, keypoint = found[order], keypoint[order]
     y, x = np.divmod(found // channels, width)
-    score, place = flat[found], np.empty((len(found), 2), np.float32)
-    for axis, (index, size, step) in enumerate(((x, width, channels), (y, height, width * channels))):
-        # Mirrored at the border, where a parabola has one side only: the peak stays in its cell.
-        before = flat[found + np.where(index > 0, -step, step)]
-        after = flat[found + np.where(index < size - 1, step, -step)]
+
+    # Around each, the map enlarged twice: six by six fine cells from seven by seven.
+    rows = np.clip(y[:, None] + np.arange(-3, 4), 0, height - 1)
+    columns = np.clip(x[:, None] + np.arange(-3, 4), 0, width - 1)
+    patches = flat[(rows[:, :, None] * width + columns[:, None]) * channels + keypoint[:, None, None]]
+    fine = _ENLARGE @ patches @ _ENLARGE.T
+    row, column = np.divmod(fine[:, 1:5, 1:5].reshape(-1, 16).argmax(axis=1), 4)
+    # Rows and columns row to row + 2 of `fine` are now the highest fine cell and its neighbours.
+    near = np.arange(3)
+    near = fine[
+        np.arange(len(fine))[:, None, None], row[:, None, None] + near[:, None], column[:, None, None] + near
+    ]
+    score = near[:, 1, 1]
+    fine_x, fine_y = 2 * x - 1 + column, 2 * y - 1 + row
+    # Two cells that touch at a corner may lead to one peak.
+    key = (keypoint * (2 * height + 2) + fine_y + 1) * (2 * width + 2) + fine_x + 1
+    key[score < near.max(axis=(1, 2))] = -1
+    names, first = np.unique(key, return_index=True)
+    keep = first[names >= 0]
+    place = np.stack([fine_x[keep], fine_y[keep]], axis=1).astype(np.float32)
+    near, score = near[keep], score[keep]
+    for axis, (before, after) in enumerate(((near[:, 1, 0], near[:, 1, 2]), (near[:, 0, 1], near[:, 2, 1]))):
         curvature = 2 * score - before - after  # zero on a plateau, where before equals after
-        place[:, axis] = index + (after - before) / np.maximum(2 * curvature, 1e-12)
-    return _Peaks(keypoint, place, score)
+        place[:, axis] += (after - before) / np.maximum(2 * curvature, 1e-12)
+    place = np.clip(resize_coordinates(place, 0.5), 0, [width - 1, height - 1]).astype(np.float32)
+    return _Peaks(keypoint[keep], place, score)
 
 
 def _find_limbs(

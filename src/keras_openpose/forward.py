@@ -1,0 +1,80 @@
+"""The forward pass: a model as a compiled function, NumPy in and out, on any Keras backend."""
+
+import weakref
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from keras_openpose.skeletons import Skeleton
+
+Maps = tuple[np.ndarray, np.ndarray]
+Forward = Callable[[np.ndarray], Maps]
+
+# The compiled forward pass of each model, gone with the model.
+_compiled: "weakref.WeakKeyDictionary[keras.Model, Forward]" = weakref.WeakKeyDictionary()
+
+
+def forward_pass(model: keras.Model, skeleton: Skeleton) -> Forward:
+    """Last stage of a model as a compiled function, NumPy in and out, made once for each model."""
+    expected = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
+    outputs = model.output_shape if isinstance(model.output_shape, dict) else {}
+    found = {name: shape[-1] for name, shape in outputs.items()}
+    if found != expected:
+        raise ValueError(
+            f"The model must give the maps of {skeleton.name}: {expected['heatmaps']} heatmaps "
+            f"({skeleton.num_keypoints} keypoints and background) and {expected['pafs']} PAF channels "
+            f"({skeleton.num_limbs} limbs). Received a model with: {found or model.output_shape}. "
+            "Pass the `skeleton` that the model was made for."
+        )
+    if model not in _compiled:
+        _compiled[model] = _compile(model)
+    return _compiled[model]
+
+
+def _compile(model: keras.Model) -> Forward:
+    model = weakref.proxy(model)  # or the table's value would keep its key alive
+    backend = keras.backend.backend()
+
+    def last_stage(images):
+        maps = model(images, training=False)
+        return maps["heatmaps"][:, -1], maps["pafs"][:, -1]
+
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        # Not through XLA, which is several times slower on CPUs.
+        signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+        run = tf.function(last_stage, input_signature=[signature], autograph=False)
+    elif backend == "jax":
+        import jax
+
+        @jax.jit
+        def stateless(trainable, non_trainable, images):
+            maps, _ = model.stateless_call(trainable, non_trainable, images, training=False)
+            return maps["heatmaps"][:, -1], maps["pafs"][:, -1]
+
+        def run(images):
+            state = (model.trainable_variables, model.non_trainable_variables)
+            return stateless(*([variable.value for variable in group] for group in state), images)
+    else:
+        import torch
+
+        run = torch.no_grad()(last_stage)
+
+    def forward(images: np.ndarray) -> Maps:
+        return tuple(keras.ops.convert_to_numpy(maps) for maps in run(np.asarray(images, np.float32)))
+
+    return forward
+
+
+def run_network(forward: Forward, images: np.ndarray, skeleton: Skeleton, *, flip: bool) -> np.ndarray:
+    """Heatmaps and PAFs of a batch, side by side, with those of the mirrored images averaged in."""
+    heatmaps, pafs = forward(images)
+    if flip:
+        channels, signs = skeleton.flip_pafs
+        mirrored_heatmaps, mirrored_pafs = (maps[:, :, ::-1] for maps in forward(images[:, :, ::-1]))
+        keypoints = [*skeleton.flip_keypoints, skeleton.num_keypoints]  # the background stays
+        heatmaps = (heatmaps + mirrored_heatmaps[..., keypoints]) / 2
+        pafs = (pafs + mirrored_pafs[..., channels] * signs) / 2
+    return np.concatenate([heatmaps, pafs], axis=-1)

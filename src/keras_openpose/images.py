@@ -1,0 +1,84 @@
+"""Photographs in: from a file or an array of any kind to RGB, 0 to 255."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+try:
+    import cv2
+except ImportError as error:
+    raise ImportError(
+        "OpenCV could not be imported. In a container without a display install its system libraries "
+        "(Debian and Ubuntu: `apt-get install libgl1 libglib2.0-0`), or `pip uninstall opencv-python` and "
+        f"`pip install opencv-python-headless`. The reason given: {error}"
+    ) from error
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Read a photograph as RGB, turned upright as its EXIF tag says.
+
+    Args:
+        path: file in any format that OpenCV reads. Grey and 16-bit images become RGB of 8 bits,
+            transparency is dropped.
+
+    Returns:
+        `(height, width, 3)`, `uint8`, RGB.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no image, or a damaged one.
+
+    Example:
+        ```python
+        import cv2, numpy as np
+        from keras_openpose import read_image
+
+        cv2.imwrite("grey.png", np.full((4, 6), 7, "uint8"))
+        assert read_image("grey.png").shape == (4, 6, 3)
+        ```
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"No such image file: {path}")
+    # Read by Python and decoded from memory: cv2.imread fails on paths outside of ASCII on Windows.
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise ValueError(f"Not an image that OpenCV can read, or a damaged one: {path} ({data.size} bytes)")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def to_rgb(image: np.ndarray) -> np.ndarray:
+    """Bring an array of any common kind to RGB.
+
+    Args:
+        image: `(height, width)` grey, `(height, width, 1)` grey, `(height, width, 3)` RGB or
+            `(height, width, 4)` RGBA. Values 0 to 255, as `uint8` or float; `uint16` counts to 65535.
+
+    Returns:
+        `(height, width, 3)`, `uint8` or `float32`.
+
+    Raises:
+        ValueError: another shape or dtype, no pixels, or values that are not finite.
+    """
+    image = np.asarray(image)
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim != 3 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
+        raise ValueError(
+            "An image must have shape (height, width), (height, width, 1), (height, width, 3) or "
+            f"(height, width, 4), with at least one pixel. Received: {image.shape}."
+        )
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    elif image.dtype != np.uint8:
+        if not np.issubdtype(image.dtype, np.floating):
+            raise ValueError(f"An image must be uint8, uint16 or float, 0 to 255. Received: {image.dtype}.")
+        image = image.astype(np.float32)
+        if not np.isfinite(np.vdot(image, image)):
+            raise ValueError("An image must hold finite values. Received NaN or infinity.")
+    return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]
