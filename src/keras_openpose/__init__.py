@@ -1,8 +1,23 @@
 """Bottom-up multi-person pose estimation in Keras 3."""
 
+import importlib
+from typing import TYPE_CHECKING
+
 from keras_openpose.decoding import decode_poses
+from keras_openpose.images import read_image
+from keras_openpose.inference import predict_poses
+from keras_openpose.losses import StageLoss
+from keras_openpose.models import from_preset, mobilenet_openpose
+from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
+from keras_openpose.samples import PoseSample
 from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
+from keras_openpose.synthetic import synthetic_people
+from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
+
+if TYPE_CHECKING:
+    from keras_openpose.data import coco_dataset, pose_dataset
+    from keras_openpose.evaluation import evaluate_coco
 
 __version__ = "0.1.0"
 
@@ -11,7 +26,35 @@ __all__ = [
     "COCO_18",
     "HAND_21",
     "MPI_15",
+    "PoseSample",
     "Poses",
     "Skeleton",
+    "StageLoss",
+    "coco_dataset",
     "decode_poses",
+    "draw_heatmaps",
+    "draw_pafs",
+    "draw_poses",
+    "evaluate_coco",
+    "from_preset",
+    "mobilenet_openpose",
+    "pose_dataset",
+    "poses_to_coco",
+    "poses_to_openpose",
+    "predict_poses",
+    "read_image",
+    "synthetic_people",
 ]
+
+# Loaded at first use: TensorFlow, which only training needs on other backends, and pycocotools.
+_AT_FIRST_USE = {"coco_dataset": "data", "pose_dataset": "data", "evaluate_coco": "evaluation"}
+
+
+def __getattr__(name: str):
+    if name in _AT_FIRST_USE:
+        return getattr(importlib.import_module(f"{__name__}.{_AT_FIRST_USE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -18,13 +18,13 @@ _compiled: "weakref.WeakKeyDictionary[keras.Model, Forward]" = weakref.WeakKeyDi
 def forward_pass(model: keras.Model, skeleton: Skeleton) -> Forward:
     """Last stage of a model as a compiled function, NumPy in and out, made once for each model."""
     expected = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
-    outputs = model.output_shape if isinstance(model.output_shape, dict) else {}
-    found = {name: shape[-1] for name, shape in outputs.items()}
+    outputs = model.output if isinstance(model.output, dict) else {}
+    found = {name: maps.shape[-1] for name, maps in outputs.items()}
     if found != expected:
         raise ValueError(
             f"The model must give the maps of {skeleton.name}: {expected['heatmaps']} heatmaps "
             f"({skeleton.num_keypoints} keypoints and background) and {expected['pafs']} PAF channels "
-            f"({skeleton.num_limbs} limbs). Received a model with: {found or model.output_shape}. "
+            f"({skeleton.num_limbs} limbs). Received a model with: {found or model.output}. "
             "Pass the `skeleton` that the model was made for."
         )
     if model not in _compiled:

@@ -1,0 +1,146 @@
+"""COCO's keypoint figures, over every image asked for."""
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from tqdm import tqdm
+
+from keras_openpose.inference import predict_poses
+from keras_openpose.people_json import poses_to_coco
+from keras_openpose.skeletons import COCO_18, COCO_KEYPOINTS, Skeleton
+
+FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
+
+
+def evaluate_coco(
+    model: keras.Model,
+    images: str | os.PathLike,
+    annotations: str | os.PathLike,
+    *,
+    image_ids: Sequence[int] | None = None,
+    skeleton: Skeleton = COCO_18,
+    results: str | os.PathLike | None = None,
+    batch_size: int = 8,
+    verbose: bool = True,
+    **predict,
+) -> dict[str, float]:
+    """Measure a network on COCO keypoint labels, or on labels of that form.
+
+    Every image counts, with or without people, with or without detections: leaving images out would
+    raise AP. How many were evaluated is printed.
+
+    Args:
+        model: a network of this package, or any model with its inputs and outputs.
+        images: folder of the photographs.
+        annotations: COCO keypoint file, such as `person_keypoints_val2017.json`.
+        image_ids: ids of the images to count. Defaults to every image of the file.
+        skeleton: who a person is. Defaults to `COCO_18`.
+        results: file to write the detections to, in COCO's result form. Defaults to none.
+        batch_size: photographs that run at once. Defaults to 8.
+        verbose: show a progress bar and the number of images. Defaults to True.
+        **predict: arguments of `predict_poses` and, through it, of `decode_poses`.
+
+    Returns:
+        AP, AP50, AP75, APm, APl, AR, AR50, AR75, ARm and ARl in percent; −1 where no label is of the size.
+
+    Raises:
+        ValueError: the file holds no keypoint category, `image_ids` holds an id that the file lacks, or
+            a photograph cannot be read.
+        FileNotFoundError: a photograph is missing; said before any is looked at.
+
+    Example:
+        ```python
+        from keras_openpose import evaluate_coco, openpose
+
+        model = openpose("mobilenet", num_stages=2)
+        figures = evaluate_coco(model, IMAGES, ANNOTATIONS, input_size=(96, 128))
+        assert set(figures) >= {"AP", "AP50", "AR"}
+        ```
+    """
+    truth = _read_labels(annotations)
+    category = _keypoint_category(truth, annotations)
+    ids = sorted(truth.imgs) if image_ids is None else list(dict.fromkeys(image_ids))
+    if strangers := [image_id for image_id in ids if image_id not in truth.imgs]:
+        raise ValueError(
+            f"`image_ids` must be among the images of {annotations}. Not there: {strangers[:5]}."
+        )
+    paths = [Path(images, truth.imgs[image_id]["file_name"]) for image_id in ids]
+    if missing := [str(path) for path in paths if not path.is_file()]:
+        raise FileNotFoundError(f"{len(missing)} of {len(paths)} photographs are missing, first {missing[0]}")
+
+    found = []
+    with tqdm(total=len(ids), desc="Evaluating", unit="image", disable=not verbose) as progress:
+        for first in range(0, len(ids), batch_size):
+            group = slice(first, first + batch_size)
+            batch = predict_poses(model, paths[group], skeleton=skeleton, batch_size=batch_size, **predict)
+            for image_id, poses in zip(ids[group], batch, strict=True):
+                found += poses_to_coco(
+                    poses, image_id, keypoints=category["keypoints"], category_id=category["id"]
+                )
+            progress.update(len(batch))
+    if results is not None:
+        Path(results).write_text(json.dumps(found))
+    if verbose:
+        print(f"Evaluated {len(ids)} of the {len(truth.imgs)} images of {annotations}.")
+    return coco_figures(truth, found, ids, _sigmas(category["keypoints"], skeleton))
+
+
+def coco_figures(
+    truth: COCO, found: list[dict], image_ids: Sequence[int], sigmas: np.ndarray
+) -> dict[str, float]:
+    """The ten figures of COCO's keypoint evaluation, in percent.
+
+    Args:
+        truth: the labels.
+        found: detections in COCO's result form.
+        image_ids: ids of the images to count.
+        sigmas: OKS constant of every keypoint of the labels.
+
+    Returns:
+        The figures by name, see `evaluate_coco`.
+    """
+    if not found:  # which pycocotools does not take; nothing found is nothing right
+        return dict.fromkeys(FIGURES, 0.0)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(truth, truth.loadRes(found), "keypoints")
+        evaluation.params.imgIds = list(image_ids)
+        evaluation.params.catIds = sorted({one["category_id"] for one in found})
+        evaluation.params.kpt_oks_sigmas = np.asarray(sigmas)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return {
+        name: 100 * float(value) if value >= 0 else -1.0
+        for name, value in zip(FIGURES, evaluation.stats, strict=True)
+    }
+
+
+def _read_labels(path) -> COCO:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return COCO(os.fspath(path))
+
+
+def _keypoint_category(truth: COCO, path) -> dict:
+    for category in truth.cats.values():
+        if category.get("keypoints"):
+            return category
+    names = [category["name"] for category in truth.cats.values()]
+    raise ValueError(
+        f"{path} must hold a category with keypoints, as person_keypoints_*.json do. Has: {names}."
+    )
+
+
+def _sigmas(keypoints: Sequence[str], skeleton: Skeleton) -> np.ndarray:
+    """OKS constants in the order of the labels; COCO's own for COCO's keypoints."""
+    own = dict(zip(skeleton.keypoints, skeleton.sigmas, strict=True))
+    coco = dict(zip(COCO_18.keypoints, COCO_18.sigmas, strict=True))
+    source = coco if tuple(keypoints) == COCO_KEYPOINTS else {**coco, **own}
+    return np.array([source.get(name, 0.07) for name in keypoints])

@@ -1,0 +1,153 @@
+"""Pictures of people and of maps: arrays in, image out."""
+
+import cv2
+import numpy as np
+
+from keras_openpose.images import to_rgb
+from keras_openpose.poses import Poses
+
+# Lines are drawn in sixteenths of a pixel.
+_SHIFT = 4
+
+
+def draw_poses(image: np.ndarray, poses: Poses, *, thickness: int | None = None) -> np.ndarray:
+    """Draw people over an image, each limb in its colour.
+
+    Args:
+        image: `(height, width, 3)`, RGB from 0 to 255, or grey. Zeros give skeletons on black.
+        poses: the people, in pixels of the image. Absent keypoints and the limbs to them are left out,
+            as are the skeleton's auxiliary limbs (ear to shoulder).
+        thickness: of the limbs, in pixels. Defaults to 1/150 of the image's diagonal.
+
+    Returns:
+        A new `uint8` image, `(height, width, 3)`.
+
+    Raises:
+        ValueError: not an image.
+
+    Example:
+        ```python
+        import numpy as np
+        from keras_openpose import COCO_18, Poses, draw_poses
+
+        keypoints = np.full((1, 18, 2), np.nan)
+        keypoints[0, 1], keypoints[0, 8] = (30, 10), (30, 50)  # neck and right hip
+        poses = Poses(keypoints, (keypoints[..., 0] > 0) * 1.0, np.ones(1), COCO_18)
+        picture = draw_poses(np.zeros((60, 60, 3), "uint8"), poses)
+        assert picture[30, 30].any() and not picture[30, 10].any()
+        ```
+    """
+    picture = _canvas(image)
+    thickness = thickness or max(1, round(np.hypot(*picture.shape[:2]) / 150))
+    skeleton = poses.skeleton
+    drawn = [n for n, limb in enumerate(skeleton.limbs) if limb not in skeleton.auxiliary_limbs]
+    limb_colors, point_colors = _colors(len(skeleton.limbs)), _colors(skeleton.num_keypoints)
+    for keypoints in poses.keypoints:
+        points = [None if np.isnan(xy).any() else _fixed(xy) for xy in keypoints]
+        for n in drawn:
+            start, end = (points[index] for index in skeleton.limb_indices[n])
+            if start and end:
+                cv2.line(picture, start, end, limb_colors[n], thickness, cv2.LINE_AA, _SHIFT)
+        for point, color in zip(points, point_colors, strict=True):
+            if point:
+                radius = max(1, round(0.8 * thickness)) << _SHIFT
+                cv2.circle(picture, point, radius, color, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+    return picture
+
+
+def draw_heatmaps(image: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
+    """Lay heatmaps over an image, each keypoint in its colour.
+
+    Args:
+        image: `(height, width, 3)`, RGB from 0 to 255, or grey.
+        heatmaps: `(map height, map width, keypoints + 1)`, one stage, covering the whole image; the
+            background, last, is left out.
+
+    Returns:
+        A new `uint8` image, `(height, width, 3)`.
+
+    Raises:
+        ValueError: not an image, or maps of another rank.
+
+    Example:
+        ```python
+        import numpy as np
+        from keras_openpose import draw_heatmaps
+
+        heatmaps = np.zeros((8, 8, 19), "float32")
+        heatmaps[2, 5, 0] = 1
+        picture = draw_heatmaps(np.zeros((64, 64, 3), "uint8"), heatmaps)
+        assert picture[20, 44].any() and not picture[50, 10].any()
+        ```
+    """
+    picture = _canvas(image)
+    maps = _enlarged(heatmaps, "heatmaps", picture.shape)[..., :-1]
+    strength = maps.max(axis=-1)
+    colors = np.array(_colors(maps.shape[-1]), np.float32)[maps.argmax(axis=-1)]
+    return _blend(picture, colors, strength)
+
+
+def draw_pafs(image: np.ndarray, pafs: np.ndarray) -> np.ndarray:
+    """Lay PAFs over an image: the hue shows the direction of the strongest limb, red to the right.
+
+    Args:
+        image: `(height, width, 3)`, RGB from 0 to 255, or grey.
+        pafs: `(map height, map width, 2 * limbs)`, one stage, covering the whole image.
+
+    Returns:
+        A new `uint8` image, `(height, width, 3)`.
+
+    Raises:
+        ValueError: not an image, or maps of another rank.
+
+    Example:
+        ```python
+        import numpy as np
+        from keras_openpose import draw_pafs
+
+        pafs = np.zeros((8, 8, 38), "float32")
+        pafs[2:6, 4, 1] = 1  # the first limb runs down
+        picture = draw_pafs(np.zeros((64, 64, 3), "uint8"), pafs)
+        assert picture[32, 36].any() and not picture[32, 5].any()
+        ```
+    """
+    picture = _canvas(image)
+    maps = _enlarged(pafs, "pafs", picture.shape)
+    x, y = maps[..., ::2], maps[..., 1::2]
+    strongest = np.hypot(x, y).argmax(axis=-1)[..., None]
+    x, y = (np.take_along_axis(part, strongest, axis=-1)[..., 0] for part in (x, y))
+    angle = np.degrees(np.arctan2(y, x)) % 360
+    full = np.ones_like(angle)
+    colors = 255 * cv2.cvtColor(np.stack([angle, full, full], axis=-1), cv2.COLOR_HSV2RGB)
+    return _blend(picture, colors, np.hypot(x, y))
+
+
+def _canvas(image: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(to_rgb(image)), 0, 255).astype(np.uint8)
+
+
+def _colors(count: int) -> list[tuple[int, int, int]]:
+    """Colours all around the wheel, as OpenPose draws."""
+    hues = np.linspace(0, 360, count, endpoint=False, dtype=np.float32)
+    hsv = np.stack([hues, np.full(count, 0.9), np.ones(count)], axis=-1).astype(np.float32)
+    return [tuple(map(int, color)) for color in 255 * cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0]]
+
+
+def _fixed(xy: np.ndarray) -> tuple[int, int]:
+    # OpenCV takes 32-bit integers; nothing so far outside is seen.
+    return tuple(int(v) for v in np.rint(np.clip(xy, -1e5, 1e5) * (1 << _SHIFT)))
+
+
+def _enlarged(maps: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    maps = np.asarray(maps, np.float32)
+    if maps.ndim != 3:
+        raise ValueError(
+            f"`{name}` must have shape (height, width, channels), one image and one stage. "
+            f"Received: {maps.shape}."
+        )
+    return cv2.resize(maps, shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(*shape[:2], maps.shape[-1])
+
+
+def _blend(picture: np.ndarray, colors: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    opacity = np.clip(strength, 0, 1)[..., None]
+    return np.rint(picture * (1 - opacity) + colors * opacity).astype(np.uint8)
