@@ -1,8 +1,8 @@
 """From maps to people: peaks, limbs, bodies.
 
 The steps of Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields",
-section 3, with three changes. Peaks are placed between the cells by a
-parabola, so no map is enlarged. Limbs of all kinds are taken best first (as CMU's CUDA code,
+section 3, with three changes. Maps are enlarged twice around
+the peaks, not eight times as a whole. Limbs of all kinds are taken best first (as CMU's CUDA code,
 src/openpose/net/bodyPartConnectorBase.cu, not kind by kind). And a body that fell apart, because its
 neck is hidden, is put together again: the published decoders lose such people.
 """
@@ -16,19 +16,26 @@ from keras_openpose.geometry import cell_to_pixel, resize_coordinates
 from keras_openpose.poses import Poses
 from keras_openpose.skeletons import COCO_18, Skeleton
 
-# Neighbours that come before and after a cell in reading order: of two equal cells one is a peak.
+# Neighbours above and left of a cell, and below and right: of two equal cells one is a seed.
 _BEFORE = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], np.uint8)
 _AFTER = _BEFORE[::-1, ::-1].copy()
-# Cubic weights of the six fine cells in the middle of seven cells enlarged twice.
+# A map is enlarged twice around each seed only: from 7 × 7 cells the 6 × 6 fine cells amid them, all
+# flattened. Of the inner 4 × 4 the highest is the peak, if none of its eight neighbours is higher.
+_AROUND_Y, _AROUND_X = np.indices((7, 7)).reshape(2, 49) - 3
 _ENLARGE = cv2.resize(np.eye(7, dtype=np.float32), (7, 14), interpolation=cv2.INTER_CUBIC)[4:10]
+_ENLARGE = np.kron(_ENLARGE, _ENLARGE).T  # (49, 36)
+_INNER = np.arange(36).reshape(6, 6)[1:5, 1:5].ravel()
+_NEIGHBOURS = _INNER[:, None] + (np.array([-6, 0, 6])[:, None] + np.array([-1, 0, 1])).ravel()  # (16, 9)
 # The strongest peaks of each keypoint that are looked at, so that maps of noise cost bounded time (CMU
 # OpenPose, poseParameters.hpp: POSE_MAX_PEOPLE).
 _MAX_PEAKS = 127
+# With more pairs of peaks than this, half of the samples is looked at first.
+_CROWD = 1000
 
 
 class _Peaks(NamedTuple):
     keypoint: np.ndarray  # (peaks,), in rising order
-    cell: np.ndarray  # (peaks, 2), x and y in map cells
+    cells: np.ndarray  # (2, peaks), x and y in map cells
     score: np.ndarray  # (peaks,)
 
 
@@ -114,7 +121,7 @@ def decode_poses(
 
 
 def _checked(heatmaps, pafs, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
-    maps = {"heatmaps": np.asarray(heatmaps, np.float32), "pafs": np.asarray(pafs, np.float32)}
+    maps = {"heatmaps": np.asarray(heatmaps, np.float32, "C"), "pafs": np.asarray(pafs, np.float32, "C")}
     channels = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
     for name, value in maps.items():
         if value.ndim != 3 or value.shape[-1] != channels[name]:
@@ -133,89 +140,80 @@ def _checked(heatmaps, pafs, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray
 
 
 def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
-    """Local maxima above the threshold, placed between the cells."""
-    height, width, channels = heatmaps.shape
-    above, below = (cv2.dilate(heatmaps, kernel).reshape(heatmaps.shape) for kernel in (_BEFORE, _AFTER))
-    found = np.flatnonzero((heatmaps > threshold) & (heatmaps > above) & (heatmaps >= below))
-    flat, keypoint = heatmaps.reshape(-1), found % channels
-    order = np.lexsort((-flat[found], keypoint))
-    first = np.searchsorted(keypoint[order], np.arange(channels))  # of each keypoint, the highest
-    order = order[np.arange(len(order)) - first[keypoint[order]] < _MAX_PEAKS]
-    order = order[keypoint[order] < channels - 1]  # the background has no peaks
-    found, keypoint = found[order], keypoint[order]
-    y, x = np.divmod(found // channels, width)
+    """Local maxima of the heatmaps enlarged twice, placed between the fine cells by a parabola."""
+    height, width, _ = heatmaps.shape
+    y, x, keypoint = np.unravel_index(_find_seeds(heatmaps, threshold), heatmaps.shape)
+    around = (y[:, None] + _AROUND_Y, x[:, None] + _AROUND_X, keypoint[:, None])
+    around = np.ravel_multi_index(around, heatmaps.shape, mode="clip")  # the border repeats its cells
+    fine = heatmaps.reshape(-1)[around] @ _ENLARGE  # (seeds, 36)
+    highest = fine[:, _INNER].argmax(axis=1)
+    near = fine[np.arange(len(fine))[:, None], _NEIGHBOURS[highest]]  # (seeds, 9)
 
-    # Around each, the map enlarged twice: six by six fine cells from seven by seven.
-    rows = np.clip(y[:, None] + np.arange(-3, 4), 0, height - 1)
-    columns = np.clip(x[:, None] + np.arange(-3, 4), 0, width - 1)
-    patches = flat[(rows[:, :, None] * width + columns[:, None]) * channels + keypoint[:, None, None]]
-    fine = _ENLARGE @ patches @ _ENLARGE.T
-    row, column = np.divmod(fine[:, 1:5, 1:5].reshape(-1, 16).argmax(axis=1), 4)
-    # Rows and columns row to row + 2 of `fine` are now the highest fine cell and its neighbours.
-    near = np.arange(3)
-    near = fine[
-        np.arange(len(fine))[:, None, None], row[:, None, None] + near[:, None], column[:, None, None] + near
-    ]
-    score = near[:, 1, 1]
-    fine_x, fine_y = 2 * x - 1 + column, 2 * y - 1 + row
-    # Two cells that touch at a corner may lead to one peak.
-    key = (keypoint * (2 * height + 2) + fine_y + 1) * (2 * width + 2) + fine_x + 1
-    key[score < near.max(axis=(1, 2))] = -1
-    names, first = np.unique(key, return_index=True)
-    keep = first[names >= 0]
-    place = np.stack([fine_x[keep], fine_y[keep]], axis=1).astype(np.float32)
-    near, score = near[keep], score[keep]
-    for axis, (before, after) in enumerate(((near[:, 1, 0], near[:, 1, 2]), (near[:, 0, 1], near[:, 2, 1]))):
-        curvature = 2 * score - before - after  # zero on a plateau, where before equals after
-        place[:, axis] += (after - before) / np.maximum(2 * curvature, 1e-12)
-    place = np.clip(resize_coordinates(place, 0.5), 0, [width - 1, height - 1]).astype(np.float32)
-    return _Peaks(keypoint[keep], place, score)
+    # A seed may lead to a slope, which is no peak; two that touch at a corner may lead to one.
+    fine_y, fine_x = 2 * y - 1 + highest // 4, 2 * x - 1 + highest % 4
+    summits = np.flatnonzero(near[:, 4] >= near.max(axis=1))
+    place = (keypoint * (2 * height + 2) + fine_y) * (2 * width + 2) + fine_x
+    kept = sorted(dict(zip(place[summits].tolist(), summits.tolist(), strict=True)).items())
+    kept = np.array([seed for _, seed in kept], np.intp)
+    near, score = near[kept], near[kept, 4]
+    before, after = near.T[[3, 1]], near.T[[5, 7]]
+    curvature = np.maximum(2 * score - before - after, 1e-12)  # no slope where no curvature
+    cells = np.stack([fine_x[kept], fine_y[kept]]) + (after - before) / (2 * curvature)
+    cells = np.minimum(np.maximum(resize_coordinates(cells, 0.5), 0), ((width - 1,), (height - 1,)))
+    return _Peaks(keypoint[kept], cells.astype(np.float32), score)
+
+
+def _find_seeds(heatmaps: np.ndarray, threshold: float) -> np.ndarray:
+    """Cells not lower than the four beside them, as indices into the flattened heatmaps."""
+    channels = heatmaps.shape[-1]
+    before, after = (cv2.dilate(heatmaps, kernel).reshape(heatmaps.shape) for kernel in (_BEFORE, _AFTER))
+    found = np.flatnonzero((heatmaps > threshold) & (heatmaps > before) & (heatmaps >= after))
+    found = found[found % channels < channels - 1]  # the background has no peaks
+    if len(found) > _MAX_PEAKS:
+        keypoint, score = found % channels, heatmaps.reshape(-1)[found]
+        order = np.lexsort((-score, keypoint))
+        first = np.searchsorted(keypoint[order], np.arange(channels))
+        found = found[order[np.arange(len(order)) - first[keypoint[order]] < _MAX_PEAKS]]
+    return found
 
 
 def _find_limbs(
     pafs: np.ndarray, peaks: _Peaks, skeleton: Skeleton, num_samples: int, threshold: float, fraction: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of peaks that a PAF runs between: start, end and score (mean agreement), best first."""
-    limb, start, end = _candidate_pairs(peaks, skeleton)
-    flat, (_, width, channels) = pafs.reshape(-1), pafs.shape
-    x, y = np.ascontiguousarray(peaks.cell.T)
-    start_x, start_y = x[start], y[start]
-    dx, dy = x[end] - start_x, y[end] - start_y
-    length = np.maximum(np.hypot(dx, dy), 1e-6)
+    limb, start, end = _candidate_pairs(peaks.keypoint, skeleton)
+    vector = peaks.cells[:, end] - peaks.cells[:, start]
+    direction = vector / np.maximum(np.hypot(*vector), 1e-6)
+    width, flat = pafs.shape[1], pafs.reshape(-1)
 
-    def agreement(pairs, places):
-        """PAF along the direction of the pairs, `(places, pairs)`; places run from 0 (start) to 1."""
-        column = np.rint(start_x[pairs] + dx[pairs] * places[:, None]).astype(np.int32)
-        row = np.rint(start_y[pairs] + dy[pairs] * places[:, None]).astype(np.int32)
-        index = (row * width + column) * channels + 2 * limb[pairs]
-        return (flat[index] * dx[pairs] + flat[index + 1] * dy[pairs]) / length[pairs]
-
-    # Most pairs of a crowd belong to two people: half of the samples rules them out.
     places = np.arange(num_samples, dtype=np.float32) / max(1, num_samples - 1)
-    needed = int(fraction * num_samples + 1e-9) + 1
-    half = agreement(slice(None), places[::2])
-    passed = np.count_nonzero(half > threshold, axis=0)
-    pairs = np.flatnonzero(passed >= needed - num_samples // 2)
-    rest = agreement(pairs, places[1::2])
-    keep = np.flatnonzero(passed[pairs] + np.count_nonzero(rest > threshold, axis=0) >= needed)
-    pairs = pairs[keep]
-    score = (half[:, pairs].sum(axis=0) + rest[:, keep].sum(axis=0)) / num_samples
-    order = np.argsort(-score, kind="stable")
-    return start[pairs[order]], end[pairs[order]], score[order]
+    left, needed = num_samples, int(fraction * num_samples + 1e-9) + 1
+    pairs, votes, total = np.arange(len(start)), 0, 0
+    # Most pairs of a crowd belong to two people: half of the samples rules them out.
+    for part in (places[::2], places[1::2]) if len(start) > _CROWD else (places,):
+        cells = peaks.cells[:, start[pairs]] + part[:, None, None] * vector[:, pairs]
+        cells = np.rint(cells).astype(np.int32)  # (places, 2, pairs)
+        index = ((cells[:, 1] * width + cells[:, 0]) * skeleton.num_limbs + limb[pairs]) * 2
+        agreement = flat[index] * direction[0, pairs] + flat[index + 1] * direction[1, pairs]
+        votes = votes + np.count_nonzero(agreement > threshold, axis=0)
+        total = total + agreement.sum(axis=0)
+        left -= len(part)
+        likely = np.flatnonzero(votes + left >= needed)
+        pairs, votes, total = pairs[likely], votes[likely], total[likely]
+    order = np.argsort(-total, kind="stable")
+    pairs = pairs[order]
+    return start[pairs], end[pairs], total[order] / num_samples
 
 
-def _candidate_pairs(peaks: _Peaks, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _candidate_pairs(keypoint: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every pair of peaks that a limb could join: limb, start and end, each `(pairs,)`."""
-    first = np.searchsorted(peaks.keypoint, np.arange(skeleton.num_keypoints + 1)).astype(np.int32)
-    starts, ends = first[skeleton.limb_indices].T
-    num_starts, num_ends = np.diff(first)[skeleton.limb_indices].T
-    pairs = num_starts * num_ends
+    first = np.searchsorted(keypoint, np.arange(skeleton.num_keypoints + 1)).astype(np.int32)
+    (starts, ends), count = skeleton.limb_indices.T, first[1:] - first[:-1]
+    pairs = count[starts] * count[ends]
     limb = np.repeat(np.arange(skeleton.num_limbs, dtype=np.int32), pairs)
-    number = np.arange(len(limb), dtype=np.int32) - np.repeat(
-        (np.cumsum(pairs) - pairs).astype(np.int32), pairs
-    )
-    row, column = np.divmod(number, num_ends[limb])
-    return limb, starts[limb] + row, ends[limb] + column
+    before = np.cumsum(pairs, dtype=np.int32) - pairs
+    row, column = np.divmod(np.arange(len(limb), dtype=np.int32) - before[limb], count[ends][limb])
+    return limb, first[starts][limb] + row, first[ends][limb] + column
 
 
 def _join(held: list[int], one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -247,17 +245,19 @@ def _join(held: list[int], one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _merge_fragments(peaks: _Peaks, body: np.ndarray, likely: np.ndarray, limit: float) -> np.ndarray:
     """Join likely bodies that share no keypoint and lie close for their size, nearest first."""
-    holds = np.zeros((len(likely), peaks.keypoint.max(initial=0) + 1), np.float32)
-    holds[body, peaks.keypoint] = 1
     names = np.flatnonzero(likely)
+    if len(names) < 2:
+        return body
+    holds = np.zeros((len(likely), peaks.keypoint.max() + 1), np.float32)
+    holds[body, peaks.keypoint] = 1
     apart = np.triu(holds[names] @ holds[names].T == 0, 1)
     if not apart.any():
         return body
     order = np.argsort(body, kind="stable")
     order = order[likely[body[order]]]
-    first, cell = np.searchsorted(body[order], names), peaks.cell[order]
-    side = (np.maximum.reduceat(cell, first) - np.minimum.reduceat(cell, first)).max(axis=1)
-    distance = np.hypot(*(cell[:, None] - cell).T)
+    first, cells = np.searchsorted(body[order], names), peaks.cells[:, order]
+    side = (np.maximum.reduceat(cells, first, axis=1) - np.minimum.reduceat(cells, first, axis=1)).max(axis=0)
+    distance = np.hypot(*(cells[:, :, None] - cells[:, None]))
     nearest = np.minimum.reduceat(np.minimum.reduceat(distance, first, axis=0), first, axis=1)
     ratio = nearest / np.maximum(np.maximum(side, side[:, None]), 1e-6)
     one, other = np.nonzero(apart & (ratio < limit))
@@ -275,6 +275,6 @@ def _to_poses(peaks: _Peaks, body, best, scores, skeleton: Skeleton, stride: flo
     place = person[kept], peaks.keypoint[kept]
     shape = (len(best), skeleton.num_keypoints)
     keypoints, peak_scores = np.full((*shape, 2), np.nan), np.zeros(shape)
-    keypoints[place] = cell_to_pixel(peaks.cell[kept], stride)
+    keypoints[place] = cell_to_pixel(peaks.cells[:, kept].T, stride)
     peak_scores[place] = peaks.score[kept]
     return Poses(keypoints, peak_scores, scores, skeleton)
