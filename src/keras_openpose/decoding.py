@@ -16,9 +16,8 @@ from keras_openpose.geometry import cell_to_pixel, resize_coordinates
 from keras_openpose.poses import Poses
 from keras_openpose.skeletons import COCO_18, Skeleton
 
-# Neighbours above and left of a cell, and below and right: of two equal cells one is a seed.
-_BEFORE = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], np.uint8)
-_AFTER = _BEFORE[::-1, ::-1].copy()
+# A cell and the four beside it.
+_BESIDE = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 # A map is enlarged twice around each seed only: from 7 × 7 cells the 6 × 6 fine cells amid them, all
 # flattened. Of the inner 4 × 4 the highest is the peak, if none of its eight neighbours is higher.
 _AROUND_Y, _AROUND_X = np.indices((7, 7)).reshape(2, 49) - 3
@@ -149,9 +148,11 @@ def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
     highest = fine[:, _INNER].argmax(axis=1)
     near = fine[np.arange(len(fine))[:, None], _NEIGHBOURS[highest]]  # (seeds, 9)
 
-    # A seed may lead to a slope, which is no peak; two that touch at a corner may lead to one.
+    # A seed may lead to a slope or lie on a plateau, neither of which is a peak; two that touch may lead
+    # to one.
     fine_y, fine_x = 2 * y - 1 + highest // 4, 2 * x - 1 + highest % 4
-    summits = np.flatnonzero(near[:, 4] >= near.max(axis=1))
+    top = near[:, 4]
+    summits = np.flatnonzero((top >= near.max(axis=1)) & (top > near.min(axis=1)))
     place = (keypoint * (2 * height + 2) + fine_y) * (2 * width + 2) + fine_x
     kept = sorted(dict(zip(place[summits].tolist(), summits.tolist(), strict=True)).items())
     kept = np.array([seed for _, seed in kept], np.intp)
@@ -166,8 +167,8 @@ def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
 def _find_seeds(heatmaps: np.ndarray, threshold: float) -> np.ndarray:
     """Cells not lower than the four beside them, as indices into the flattened heatmaps."""
     channels = heatmaps.shape[-1]
-    before, after = (cv2.dilate(heatmaps, kernel).reshape(heatmaps.shape) for kernel in (_BEFORE, _AFTER))
-    found = np.flatnonzero((heatmaps > threshold) & (heatmaps > before) & (heatmaps >= after))
+    highest = cv2.dilate(heatmaps, _BESIDE).reshape(heatmaps.shape)
+    found = np.flatnonzero((heatmaps >= highest) & (heatmaps > threshold))
     found = found[found % channels < channels - 1]  # the background has no peaks
     if len(found) > _MAX_PEAKS:
         keypoint, score = found % channels, heatmaps.reshape(-1)[found]
