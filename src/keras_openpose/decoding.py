@@ -7,6 +7,7 @@ src/openpose/net/bodyPartConnectorBase.cu, not kind by kind). And a body that fe
 neck is hidden, is put together again: the published decoders lose such people.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -36,6 +37,20 @@ class _Peaks(NamedTuple):
     keypoint: np.ndarray  # (peaks,), in rising order
     cells: np.ndarray  # (2, peaks), x and y in map cells
     score: np.ndarray  # (peaks,)
+
+
+@dataclass(eq=False, slots=True)
+class _Body:
+    peaks: list[int]
+    kinds: int  # the keypoints it holds, as bits
+    peak_total: float
+    total: float  # peaks and limbs
+
+    def absorb(self, other: "_Body"):
+        self.peaks += other.peaks
+        self.kinds |= other.kinds
+        self.peak_total += other.peak_total
+        self.total += other.total
 
 
 def decode_poses(
@@ -104,19 +119,19 @@ def decode_poses(
     heatmaps, pafs = _checked(heatmaps, pafs, skeleton)
     peaks = _find_peaks(heatmaps, peak_threshold)
     start, end, score = _find_limbs(pafs, peaks, skeleton, num_samples, sample_threshold, sample_fraction)
-    body = _join([1 << n for n in peaks.keypoint.tolist()], start, end)
-    inside = body[start] == body[end]
-    weight = peaks.score + np.bincount(start[inside], score[inside], minlength=len(body))
+    bodies = _join_limbs(peaks, start, end, score)
     if merge_distance > 0:
-        likely = (np.bincount(body) > 1) | (np.bincount(body, peaks.score) >= min_peak_score)
-        body = _merge_fragments(peaks, body, likely, merge_distance)
-
-    count, total = np.bincount(body), np.bincount(body, weight)
-    sure = (count > 2) | (np.bincount(body, peaks.score) >= min_peak_score * count)
-    sure &= (total >= min_score * count) & (count >= min_keypoints)
-    best = np.flatnonzero(sure)
-    best = best[np.argsort(-total[best], kind="stable")][:max_people]
-    return _to_poses(peaks, body, best, total[best], skeleton, stride)
+        bodies = [body for body in bodies if len(body.peaks) > 1 or body.peak_total >= min_peak_score]
+        bodies = _merge_fragments(peaks, bodies, merge_distance)
+    bodies = [
+        body
+        for body in bodies
+        if (count := len(body.peaks)) >= min_keypoints
+        and body.total >= min_score * count
+        and (count > 2 or body.peak_total >= min_peak_score * count)
+    ]
+    bodies.sort(key=lambda body: -body.total)
+    return _to_poses(peaks, bodies[:max_people], skeleton, stride)
 
 
 def _checked(heatmaps, pafs, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
@@ -183,24 +198,29 @@ def _find_limbs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of peaks that a PAF runs between: start, end and score (mean agreement), best first."""
     limb, start, end = _candidate_pairs(peaks.keypoint, skeleton)
-    vector = peaks.cells[:, end] - peaks.cells[:, start]
-    direction = vector / np.maximum(np.hypot(*vector), 1e-6)
-    width, flat = pafs.shape[1], pafs.reshape(-1)
+    (x, y), width, flat = peaks.cells, pafs.shape[1], pafs.reshape(-1)
+    start_x, start_y = x[start], y[start]
+    dx, dy = x[end] - start_x, y[end] - start_y
+    length = np.maximum(np.hypot(dx, dy), 1e-6)
+
+    def agreement(places, channel, start_x, start_y, dx, dy, length):
+        """PAF along the direction of pairs, `(places, pairs)`; places run from 0 (start) to 1 (end)."""
+        row = np.rint(start_y + places[:, None] * dy).astype(np.int32)
+        column = np.rint(start_x + places[:, None] * dx).astype(np.int32)
+        index = (row * width + column) * (2 * skeleton.num_limbs) + channel
+        return (flat[index] * dx + flat[index + 1] * dy) / length
 
     places = np.arange(num_samples, dtype=np.float32) / max(1, num_samples - 1)
     left, needed = num_samples, int(fraction * num_samples + 1e-9) + 1
-    pairs, votes, total = np.arange(len(start)), 0, 0
+    votes = total = np.zeros(len(start), np.float32)
+    pairs, state = np.arange(len(start)), (2 * limb, start_x, start_y, dx, dy, length)
     # Most pairs of a crowd belong to two people: half of the samples rules them out.
     for part in (places[::2], places[1::2]) if len(start) > _CROWD else (places,):
-        cells = peaks.cells[:, start[pairs]] + part[:, None, None] * vector[:, pairs]
-        cells = np.rint(cells).astype(np.int32)  # (places, 2, pairs)
-        index = ((cells[:, 1] * width + cells[:, 0]) * skeleton.num_limbs + limb[pairs]) * 2
-        agreement = flat[index] * direction[0, pairs] + flat[index + 1] * direction[1, pairs]
-        votes = votes + np.count_nonzero(agreement > threshold, axis=0)
-        total = total + agreement.sum(axis=0)
+        samples = agreement(part, *state)
+        votes, total = votes + np.count_nonzero(samples > threshold, axis=0), total + samples.sum(axis=0)
         left -= len(part)
         likely = np.flatnonzero(votes + left >= needed)
-        pairs, votes, total = pairs[likely], votes[likely], total[likely]
+        pairs, votes, total, *state = (values[likely] for values in (pairs, votes, total, *state))
     order = np.argsort(-total, kind="stable")
     pairs = pairs[order]
     return start[pairs], end[pairs], total[order] / num_samples
@@ -217,65 +237,57 @@ def _candidate_pairs(keypoint: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarr
     return limb, first[starts][limb] + row, first[ends][limb] + column
 
 
-def _join(held: list[int], one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Join pairs in the given order, unless both sides hold a keypoint of the same kind.
-
-    Args:
-        held: the keypoints that each member holds, as bits.
-        one: first member of each pair.
-        other: second member of each pair.
-
-    Returns:
-        The group of each member, numbered from 0.
-    """
-    group = list(range(len(held)))
-
-    def find(member):
-        while group[member] != member:
-            group[member] = member = group[group[member]]
-        return member
-
-    for first, second in zip(one.tolist(), other.tolist(), strict=True):
-        first, second = find(first), find(second)
-        if first != second and not held[first] & held[second]:
-            group[second] = first
-            held[first] |= held[second]
-    numbers = {}
-    return np.array([numbers.setdefault(find(n), len(numbers)) for n in range(len(group))], np.intp)
+def _join_limbs(peaks: _Peaks, start: np.ndarray, end: np.ndarray, score: np.ndarray) -> list[_Body]:
+    """Join peaks into bodies, best limb first, unless both sides hold a keypoint of the same kind."""
+    scores = peaks.score.tolist()
+    kinds = [1 << keypoint for keypoint in peaks.keypoint.tolist()]
+    body_of = [_Body([n], kinds[n], scores[n], scores[n]) for n in range(len(kinds))]
+    for a, b, value in zip(start.tolist(), end.tolist(), score.tolist(), strict=True):
+        one, other = body_of[a], body_of[b]
+        if one is not other:
+            if one.kinds & other.kinds:
+                continue
+            one.absorb(other)
+            for n in other.peaks:
+                body_of[n] = one
+        one.total += value
+    return list(dict.fromkeys(body_of))
 
 
-def _merge_fragments(peaks: _Peaks, body: np.ndarray, likely: np.ndarray, limit: float) -> np.ndarray:
-    """Join likely bodies that share no keypoint and lie close for their size, nearest first."""
-    names = np.flatnonzero(likely)
-    if len(names) < 2:
-        return body
-    holds = np.zeros((len(likely), peaks.keypoint.max() + 1), np.float32)
-    holds[body, peaks.keypoint] = 1
-    apart = np.triu(holds[names] @ holds[names].T == 0, 1)
+def _merge_fragments(peaks: _Peaks, bodies: list[_Body], limit: float) -> list[_Body]:
+    """Join bodies that share no keypoint and lie close for their size, nearest first."""
+    if len(bodies) < 2:
+        return bodies
+    count = np.array([len(body.peaks) for body in bodies])
+    first = np.cumsum(count) - count
+    members = [n for body in bodies for n in body.peaks]
+    holds = np.zeros((len(bodies), peaks.keypoint.max() + 1), np.float32)
+    holds[np.repeat(np.arange(len(bodies)), count), peaks.keypoint[members]] = 1
+    apart = np.triu(holds @ holds.T == 0, 1)
     if not apart.any():
-        return body
-    order = np.argsort(body, kind="stable")
-    order = order[likely[body[order]]]
-    first, cells = np.searchsorted(body[order], names), peaks.cells[:, order]
+        return bodies
+    cells = peaks.cells[:, members]
     side = (np.maximum.reduceat(cells, first, axis=1) - np.minimum.reduceat(cells, first, axis=1)).max(axis=0)
     distance = np.hypot(*(cells[:, :, None] - cells[:, None]))
     nearest = np.minimum.reduceat(np.minimum.reduceat(distance, first, axis=0), first, axis=1)
     ratio = nearest / np.maximum(np.maximum(side, side[:, None]), 1e-6)
     one, other = np.nonzero(apart & (ratio < limit))
     nearest_first = np.argsort(ratio[one, other], kind="stable")
-    held = [sum(1 << n for n in np.flatnonzero(row).tolist()) for row in holds]
-    return _join(held, names[one[nearest_first]], names[other[nearest_first]])[body]
+    merged = bodies.copy()
+    for a, b in zip(one[nearest_first].tolist(), other[nearest_first].tolist(), strict=True):
+        kept, gone = merged[a], merged[b]
+        if not kept.kinds & gone.kinds:
+            kept.absorb(gone)
+            merged = [kept if body is gone else body for body in merged]
+    return list(dict.fromkeys(merged))
 
 
-def _to_poses(peaks: _Peaks, body, best, scores, skeleton: Skeleton, stride: float) -> Poses:
-    """Keypoints of the bodies named by `best`, in pixels."""
-    rank = np.full(body.max(initial=0) + 1, -1)
-    rank[best] = np.arange(len(best))
-    person = rank[body]
-    kept = np.flatnonzero(person >= 0)
-    place = person[kept], peaks.keypoint[kept]
-    shape = (len(best), skeleton.num_keypoints)
-    keypoints, peak_scores = np.full((*shape, 2), np.nan), np.zeros(shape)
-    keypoints[place] = cell_to_pixel(peaks.cells[:, kept].T, stride)
-    peak_scores[place] = peaks.score[kept]
-    return Poses(keypoints, peak_scores, scores, skeleton)
+def _to_poses(peaks: _Peaks, bodies: list[_Body], skeleton: Skeleton, stride: float) -> Poses:
+    shape = (len(bodies), skeleton.num_keypoints)
+    keypoints, scores = np.full((*shape, 2), np.nan), np.zeros(shape)
+    members = np.array([n for body in bodies for n in body.peaks], np.intp)
+    person = np.array([n for n, body in enumerate(bodies) for _ in body.peaks], np.intp)
+    place = person, peaks.keypoint[members]
+    keypoints[place] = cell_to_pixel(peaks.cells[:, members].T, stride)
+    scores[place] = peaks.score[members]
+    return Poses(keypoints, scores, np.array([body.total for body in bodies], float), skeleton)
