@@ -26,6 +26,11 @@ _ENLARGE = cv2.resize(np.eye(7, dtype=np.float32), (7, 14), interpolation=cv2.IN
 _ENLARGE = np.kron(_ENLARGE, _ENLARGE).T  # (49, 36)
 _INNER = np.arange(36).reshape(6, 6)[1:5, 1:5].ravel()
 _NEIGHBOURS = _INNER[:, None] + (np.array([-6, 0, 6])[:, None] + np.array([-1, 0, 1])).ravel()  # (16, 9)
+_FROM_SEED = np.indices((4, 4))[::-1].reshape(2, 16) - 1  # x and y, in fine cells
+# Of nine neighbours: the slopes in x and y, and twice the curvatures downwards.
+_DERIVATIVES = np.zeros((9, 4), np.float32)
+_DERIVATIVES[[3, 5], 0] = _DERIVATIVES[[1, 7], 1] = -1, 1
+_DERIVATIVES[[3, 4, 5], 2] = _DERIVATIVES[[1, 4, 7], 3] = -2, 4, -2
 # The strongest peaks of each keypoint that are looked at, so that maps of noise cost bounded time (CMU
 # OpenPose, poseParameters.hpp: POSE_MAX_PEOPLE).
 _MAX_PEAKS = 127
@@ -155,7 +160,7 @@ def _checked(heatmaps, pafs, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray
 
 def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
     """Local maxima of the heatmaps enlarged twice, placed between the fine cells by a parabola."""
-    height, width, _ = heatmaps.shape
+    height, width, channels = heatmaps.shape
     y, x, keypoint = np.unravel_index(_find_seeds(heatmaps, threshold), heatmaps.shape)
     around = (y[:, None] + _AROUND_Y, x[:, None] + _AROUND_X, keypoint[:, None])
     around = np.ravel_multi_index(around, heatmaps.shape, mode="clip")  # the border repeats its cells
@@ -163,20 +168,18 @@ def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
     highest = fine[:, _INNER].argmax(axis=1)
     near = fine[np.arange(len(fine))[:, None], _NEIGHBOURS[highest]]  # (seeds, 9)
 
-    # A seed may lead to a slope or lie on a plateau, neither of which is a peak; two that touch may lead
-    # to one.
-    fine_y, fine_x = 2 * y - 1 + highest // 4, 2 * x - 1 + highest % 4
-    top = near[:, 4]
-    summits = np.flatnonzero((top >= near.max(axis=1)) & (top > near.min(axis=1)))
-    place = (keypoint * (2 * height + 2) + fine_y) * (2 * width + 2) + fine_x
-    kept = sorted(dict(zip(place[summits].tolist(), summits.tolist(), strict=True)).items())
+    # A seed may lead to a slope or a plateau, neither of which is a peak; two that touch may lead to one.
+    summits = np.flatnonzero(near.argmax(axis=1) == 4)
+    place = 2 * np.stack([x, y]) + _FROM_SEED[:, highest]
+    number = np.ravel_multi_index(
+        (keypoint, place[1] + 1, place[0] + 1), (channels, 2 * height + 2, 2 * width + 2)
+    )
+    kept = sorted(dict(zip(number[summits].tolist(), summits.tolist(), strict=True)).items())
     kept = np.array([seed for _, seed in kept], np.intp)
-    near, score = near[kept], near[kept, 4]
-    before, after = near.T[[3, 1]], near.T[[5, 7]]
-    curvature = np.maximum(2 * score - before - after, 1e-12)  # no slope where no curvature
-    cells = np.stack([fine_x[kept], fine_y[kept]]) + (after - before) / (2 * curvature)
-    cells = np.minimum(np.maximum(resize_coordinates(cells, 0.5), 0), ((width - 1,), (height - 1,)))
-    return _Peaks(keypoint[kept], cells.astype(np.float32), score)
+    slope, curvature = (near[kept] @ _DERIVATIVES).T.reshape(2, 2, -1)
+    cells = resize_coordinates(place[:, kept] + slope / np.maximum(curvature, 1e-6), 0.5)
+    cells = np.minimum(np.maximum(cells, 0), ((width - 1,), (height - 1,)))
+    return _Peaks(keypoint[kept], cells.astype(np.float32), near[kept, 4])
 
 
 def _find_seeds(heatmaps: np.ndarray, threshold: float) -> np.ndarray:
