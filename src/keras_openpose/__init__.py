@@ -17,13 +17,14 @@ from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 
 if TYPE_CHECKING:
     from keras_openpose.data import coco_dataset, pose_dataset
-    from keras_openpose.evaluation import evaluate_coco
+    from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BODY_25",
     "COCO_18",
+    "CocoEvaluation",
     "HAND_21",
     "MPI_15",
     "PoseSample",
@@ -47,7 +48,12 @@ __all__ = [
 ]
 
 # Loaded at first use: TensorFlow, which only training needs on other backends, and pycocotools.
-_AT_FIRST_USE = {"coco_dataset": "data", "pose_dataset": "data", "evaluate_coco": "evaluation"}
+_AT_FIRST_USE = {
+    "CocoEvaluation": "evaluation",
+    "coco_dataset": "data",
+    "evaluate_coco": "evaluation",
+    "pose_dataset": "data",
+}
 
 
 def __getattr__(name: str):

