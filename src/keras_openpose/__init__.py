@@ -3,6 +3,15 @@
 import importlib
 from typing import TYPE_CHECKING
 
+try:
+    import cv2 as _cv2  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "OpenCV could not be imported. In a container without a display install its system libraries "
+        "(Debian and Ubuntu: `apt-get install libgl1 libglib2.0-0`), or `pip uninstall opencv-python` and "
+        f"`pip install opencv-python-headless`. The reason given: {error}"
+    ) from error
+
 from keras_openpose.decoding import decode_poses
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
@@ -24,9 +33,9 @@ __version__ = "0.1.0"
 __all__ = [
     "BODY_25",
     "COCO_18",
-    "CocoEvaluation",
     "HAND_21",
     "MPI_15",
+    "CocoEvaluation",
     "PoseSample",
     "Poses",
     "Skeleton",

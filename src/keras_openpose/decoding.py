@@ -17,8 +17,9 @@ from keras_openpose.geometry import cell_to_pixel, resize_coordinates
 from keras_openpose.poses import Poses
 from keras_openpose.skeletons import COCO_18, Skeleton
 
-# A cell and the four beside it.
-_BESIDE = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+# Neighbours above and left of a cell, and below and right: of two equal cells the first is a seed.
+_BEFORE = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], np.uint8)
+_AFTER = _BEFORE[::-1, ::-1].copy()
 # A map is enlarged twice around each seed only: from 7 × 7 cells the 6 × 6 fine cells amid them, all
 # flattened. Of the inner 4 × 4 the highest is the peak, if none of its eight neighbours is higher.
 _AROUND_Y, _AROUND_X = np.indices((7, 7)).reshape(2, 49) - 3
@@ -169,7 +170,8 @@ def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
     near = fine[np.arange(len(fine))[:, None], _NEIGHBOURS[highest]]  # (seeds, 9)
 
     # A seed may lead to a slope or a plateau, neither of which is a peak; two that touch may lead to one.
-    summits = np.flatnonzero(near.argmax(axis=1) == 4)
+    top = near[:, 4]
+    summits = np.flatnonzero((top >= near.max(axis=1)) & (top > near.min(axis=1)))
     place = 2 * np.stack([x, y]) + _FROM_SEED[:, highest]
     number = np.ravel_multi_index(
         (keypoint, place[1] + 1, place[0] + 1), (channels, 2 * height + 2, 2 * width + 2)
@@ -184,12 +186,12 @@ def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
 
 def _find_seeds(heatmaps: np.ndarray, threshold: float) -> np.ndarray:
     """Cells not lower than the four beside them, as indices into the flattened heatmaps."""
-    channels = heatmaps.shape[-1]
-    highest = cv2.dilate(heatmaps, _BESIDE).reshape(heatmaps.shape)
-    found = np.flatnonzero((heatmaps >= highest) & (heatmaps > threshold))
+    channels, flat = heatmaps.shape[-1], heatmaps.reshape(-1)
+    before, after = (cv2.dilate(heatmaps, kernel).reshape(heatmaps.shape) for kernel in (_BEFORE, _AFTER))
+    found = np.flatnonzero((heatmaps > before) & (heatmaps >= after) & (heatmaps > threshold))
     found = found[found % channels < channels - 1]  # the background has no peaks
     if len(found) > _MAX_PEAKS:
-        keypoint, score = found % channels, heatmaps.reshape(-1)[found]
+        keypoint, score = found % channels, flat[found]
         order = np.lexsort((-score, keypoint))
         first = np.searchsorted(keypoint[order], np.arange(channels))
         found = found[order[np.arange(len(order)) - first[keypoint[order]] < _MAX_PEAKS]]

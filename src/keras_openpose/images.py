@@ -3,16 +3,8 @@
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
-
-try:
-    import cv2
-except ImportError as error:
-    raise ImportError(
-        "OpenCV could not be imported. In a container without a display install its system libraries "
-        "(Debian and Ubuntu: `apt-get install libgl1 libglib2.0-0`), or `pip uninstall opencv-python` and "
-        f"`pip install opencv-python-headless`. The reason given: {error}"
-    ) from error
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:

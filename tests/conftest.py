@@ -1,0 +1,103 @@
+"""What the test modules share: the real data beside the checkout, a trained network, drawn people."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when Keras loads TensorFlow
+
+import keras
+import numpy as np
+import pytest
+
+import keras_openpose as ko
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real photographs, labels and weights beside the checkout."""
+    folder = Path(__file__).parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"needs the real data in {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mobilenet(shared) -> keras.Model:
+    """A network with its published weights."""
+    return ko.from_preset("mobilenet_v2_small_coco", file=shared / "weights/mobilenet_v2_small_graph_opt.pb")
+
+
+@pytest.fixture(scope="session")
+def arm() -> ko.Skeleton:
+    """A body of three keypoints and two limbs."""
+    return ko.Skeleton(
+        "arm",
+        keypoints=("shoulder", "elbow", "wrist"),
+        limbs=(("shoulder", "elbow"), ("elbow", "wrist")),
+    )
+
+
+@pytest.fixture(scope="session")
+def draw_maps():
+    """Draws the maps that a perfect network would give of people, independently of `targets`.
+
+    Peaks are Gaussians of 7 pixels, PAFs unit vectors up to one cell from the limb. A cell lies in the
+    middle of the pixels that it covers.
+    """
+
+    def draw(people, skeleton, size, stride=8):
+        """`people`: `(people, keypoints, 2)` in pixels, NaN where absent. `size`: of the maps."""
+        height, width = size
+        cells = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)  # (height, width, xy)
+        pixels = np.stack([np.arange(n * stride, (n + 1) * stride).mean() for n in range(max(size))])[cells]
+        heatmaps = np.zeros((height, width, skeleton.num_keypoints + 1), np.float32)
+        pafs = np.zeros((height, width, 2 * skeleton.num_limbs), np.float32)
+        number = {name: n for n, name in enumerate(skeleton.keypoints)}
+        for person in np.asarray(people, float):
+            for n, xy in enumerate(person):
+                if not np.isnan(xy).any():
+                    bump = np.exp(-((pixels - xy) ** 2).sum(axis=-1) / (2 * 7**2))
+                    heatmaps[..., n] = np.maximum(heatmaps[..., n], bump)
+            for n, (start, end) in enumerate(skeleton.limbs):
+                start, end = person[number[start]], person[number[end]]
+                if np.isnan(start).any() or np.isnan(end).any() or (start == end).all():
+                    continue
+                along = end - start
+                place = np.clip((pixels - start) @ along / (along @ along), 0, 1)
+                distance = np.linalg.norm(pixels - (start + place[..., None] * along), axis=-1)
+                pafs[distance <= stride, 2 * n : 2 * n + 2] = along / np.linalg.norm(along)
+        heatmaps[..., -1] = 1 - heatmaps[..., :-1].max(axis=-1)
+        return heatmaps, pafs
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def arm_model() -> keras.Model:
+    """A network that sees shoulders, elbows and wrists in red, green and blue dots, of hanging arms."""
+    images = keras.Input((None, None, 3), name="images")
+    cells = keras.layers.AveragePooling2D(8)(keras.layers.Rescaling(1 / 255)(images))
+    heatmaps = keras.layers.Conv2D(4, 1, name="heatmaps_conv")
+    pafs = keras.layers.Conv2D(4, 1, name="pafs_conv")
+    outputs = {"heatmaps": heatmaps(cells)[:, None], "pafs": pafs(cells)[:, None]}
+    colors_and_background = np.concatenate([np.eye(3), -np.ones((3, 1))], axis=1)[None, None]
+    heatmaps.set_weights([colors_and_background, np.array([0, 0, 0, 1])])
+    pafs.set_weights([np.zeros((1, 1, 3, 4)), np.array([0, 1, 0, 1])])
+    return keras.Model(images, outputs)
+
+
+@pytest.fixture(scope="session")
+def photograph_arms():
+    """Paints arms as the dots that `arm_model` sees."""
+
+    def paint(size, arms, sigma=10.0, brightness=1.0):
+        """`arms`: `(arms, 3, 2)` in pixels. `sigma`: of the dots, in pixels. RGB, `(height, width, 3)`."""
+        y, x = np.mgrid[: size[0], : size[1]]
+        image = np.zeros((*size, 3))
+        for arm in np.asarray(arms, float):
+            for color, xy in enumerate(arm):
+                dot = np.exp(-((x - xy[0]) ** 2 + (y - xy[1]) ** 2) / (2 * sigma**2))
+                image[..., color] = np.maximum(image[..., color], 255 * brightness * dot)
+        return np.rint(image).astype(np.uint8)
+
+    return paint

@@ -1,0 +1,71 @@
+"""Poses: the shapes that it holds to, people taken out of it, boxes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from keras_openpose import Poses
+
+NAN = np.nan
+
+
+@pytest.fixture
+def three(arm):
+    keypoints = np.array([
+        [[10, 20], [30, 25], [50, 5]],
+        [[1, 2], [NAN, NAN], [4, 8]],
+        [[NAN, NAN], [7, 9], [NAN, NAN]],
+    ])  # fmt: skip
+    return Poses(keypoints, np.isfinite(keypoints[..., 0]) * 0.5, np.array([3.0, 2.0, 1.0]), arm)
+
+
+def test_length_is_the_number_of_people(three, arm):
+    assert len(three) == 3
+    assert len(Poses(np.zeros((0, 3, 2)), np.zeros((0, 3)), np.zeros(0), arm)) == 0
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        pytest.param(slice(1, None), [2, 1], id="a slice"),
+        pytest.param([True, False, True], [3, 1], id="a mask"),
+        pytest.param(np.array([2, 0]), [1, 3], id="indices"),
+        pytest.param(slice(0, 0), [], id="no one"),
+    ],
+)
+def test_some_of_the_people_are_poses_again(three, index, expected):
+    some = three[index]
+    assert some.pose_scores.tolist() == expected
+    assert some.skeleton is three.skeleton
+    np.testing.assert_array_equal(some.keypoints, three.keypoints[index])
+    np.testing.assert_array_equal(some.scores, three.scores[index])
+
+
+def test_a_single_number_takes_no_one_out(three):
+    with pytest.raises(TypeError):
+        three[0]
+
+
+def test_boxes_hold_the_keypoints_that_are_present(three):
+    np.testing.assert_array_equal(three.boxes, [[10, 5, 40, 20], [1, 2, 3, 6], [7, 9, 0, 0]])
+
+
+def test_no_one_has_no_boxes(three):
+    assert three[:0].boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        pytest.param("keypoints", np.zeros((3, 3, 3)), id="keypoints with three coordinates"),
+        pytest.param("keypoints", np.zeros((3, 4, 2)), id="keypoints of another skeleton"),
+        pytest.param("keypoints", np.zeros((2, 3, 2)), id="keypoints of fewer people"),
+        pytest.param("scores", np.zeros((3, 4)), id="scores of another skeleton"),
+        pytest.param("pose_scores", np.zeros((3, 1)), id="pose scores with two axes"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_by_name(three, field, value):
+    with pytest.raises(ValueError, match=f"`{field}` of 3 people with the 3 keypoints of arm must") as error:
+        dataclasses.replace(three, **{field: value})
+    assert str(value.shape) in str(error.value)
