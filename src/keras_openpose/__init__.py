@@ -12,13 +12,15 @@ except ImportError as error:
         f"`pip install opencv-python-headless`. The reason given: {error}"
     ) from error
 
+from keras_openpose.backbones import list_backbones
 from keras_openpose.decoding import decode_poses
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
 from keras_openpose.losses import StageLoss
-from keras_openpose.models import from_preset, mobilenet_openpose
+from keras_openpose.models import from_preset, mobilenet_openpose, openpose
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
+from keras_openpose.presets import list_presets
 from keras_openpose.samples import PoseSample
 from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
 from keras_openpose.synthetic import synthetic_people
@@ -47,7 +49,10 @@ __all__ = [
     "draw_poses",
     "evaluate_coco",
     "from_preset",
+    "list_backbones",
+    "list_presets",
     "mobilenet_openpose",
+    "openpose",
     "pose_dataset",
     "poses_to_coco",
     "poses_to_openpose",

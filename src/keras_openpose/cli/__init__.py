@@ -1,0 +1,60 @@
+"""The command line `keras-openpose`.
+
+Nothing heavy is loaded before the arguments are read, so that `--help` and mistakes answer at once.
+"""
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from keras_openpose.cli.parser import parse_arguments
+
+_INTERRUPTED = 130  # as shells count: 128 + SIGINT
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: the words after `keras-openpose`. Defaults to those that the process was given.
+
+    Returns:
+        The exit code: 0; 2 if files could not be read or written; 130 after Ctrl-C.
+    """
+    options = parse_arguments(arguments)
+    try:
+        with _quiet_libraries():
+            command = importlib.import_module(f"{__name__}.{options.command}")
+        return command.run(options)
+    except KeyboardInterrupt:
+        print("keras-openpose: interrupted; what was written until then is kept", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+@contextlib.contextmanager
+def _quiet_libraries():
+    """Keep the C++ messages of TensorFlow, OpenCV and FFmpeg from burying the output.
+
+    TensorFlow heeds its own variable only once it has loaded (tensorflow issue 100442): until then,
+    standard error goes nowhere. Setting the variable brings the messages back.
+    """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    standard_error = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+        os.close(nowhere)

@@ -1,0 +1,26 @@
+"""`keras-openpose evaluate`: COCO's ten figures."""
+
+import argparse
+import contextlib
+
+from keras_openpose.cli.network import load_network, predict_options
+from keras_openpose.cli.problems import Problems
+from keras_openpose.evaluation import evaluate_coco
+from keras_openpose.writing import write_whole
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure a network, print the figures and what they were measured with."""
+    problems = Problems()
+    predict = predict_options(options)
+    results = write_whole(options.results) if options.results else contextlib.nullcontext()
+    with problems.at(options.annotations, fatal=True), results as file:
+        model, skeleton = load_network(options, problems)
+        figures = evaluate_coco(
+            model, options.images, options.annotations, skeleton=skeleton, results=file, **predict
+        )
+    settings = ", ".join(f"{name} {value}" for name, value in predict.items() if name != "batch_size")
+    print(f"{options.preset or options.model}, {settings or 'default settings'}, in percent:")
+    for name, value in figures.items():
+        print(f"{name:<5}{value:6.1f}")
+    return problems.exit_code

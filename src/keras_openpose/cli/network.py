@@ -1,0 +1,39 @@
+"""The network that the command line names, and how it is asked."""
+
+import argparse
+
+import keras
+
+from keras_openpose.cli.problems import Problems
+from keras_openpose.forward import forward_pass
+from keras_openpose.models import from_preset
+from keras_openpose.presets import PRESETS
+from keras_openpose.skeletons import COCO_18, Skeleton
+
+_PREDICT_OPTIONS = (
+    "input_size", "scales", "flip", "refine", "batch_size", "max_people",
+    "peak_threshold", "min_score", "min_keypoints", "min_peak_score",
+)  # fmt: skip
+
+
+def load_network(options: argparse.Namespace, problems: Problems) -> tuple[keras.Model, Skeleton]:
+    """The network of `--preset` and `--file`, or of `--model`, and whom it finds. Exits if there is none."""
+    if options.preset:
+        with problems.at(f"--preset {options.preset}", fatal=True):
+            return from_preset(options.preset, file=options.file), PRESETS[options.preset].skeleton
+    with problems.at(options.model, fatal=True):
+        model = _read_model(options.model)
+        forward_pass(model, COCO_18)  # which refuses other networks
+    return model, COCO_18
+
+
+def _read_model(path: str) -> keras.Model:
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # a damaged file fails anywhere in Keras, with errors of every kind
+        raise ValueError(f"Not a network that Keras can load. {error}") from error
+
+
+def predict_options(options: argparse.Namespace) -> dict:
+    """Arguments of `predict_poses`: those given. The others keep its defaults."""
+    return {name: getattr(options, name) for name in _PREDICT_OPTIONS if name in options}

@@ -1,0 +1,185 @@
+"""Commands, flags and their help. Loads nothing but the standard library."""
+
+import argparse
+import math
+import textwrap
+from collections.abc import Sequence
+
+from keras_openpose import __version__
+
+_EXAMPLES = {
+    "demo": "keras-openpose demo --output pictures",
+    "detect": """
+        keras-openpose detect photo.jpg --preset mobilenet_v2_small_coco
+        keras-openpose detect holiday/ clip.mp4 --model my.keras --output found --json openpose
+        keras-openpose detect crowd.jpg --preset mobilenet_v2_small_coco --scales 1 2 --flip --refine
+    """,
+    "evaluate": """
+        keras-openpose evaluate coco/val2017 coco/annotations/person_keypoints_val2017.json \\
+            --preset mobilenet_v2_small_coco --scales 1 2 --flip --refine
+    """,
+    "presets": "keras-openpose presets",
+}
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The flags, and the name of the command as `command`. Exits with code 2 on a mistake."""
+    options = _make_parser().parse_args(arguments)
+    if getattr(options, "file", None) and not options.preset:
+        options.parser.error("--file needs --preset; a network saved as .keras is named by --model alone")
+    if getattr(options, "json", None) and not options.output:
+        options.parser.error("--json needs --output, the folder to write to")
+    return options
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="keras-openpose",
+        description="Find people and their keypoints in photographs and videos.",
+        epilog=_epilog(
+            "keras-openpose demo", _EXAMPLES["detect"], _EXAMPLES["evaluate"], _EXAMPLES["presets"]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"keras-openpose {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_detect(commands)
+    _add_evaluate(commands)
+    _add_command(commands, "presets", "list the published weights: network, size, licence, AP")
+    _add_demo(commands)
+    return parser
+
+
+def _epilog(*examples: str) -> str:
+    lines = (textwrap.indent(textwrap.dedent(example).strip(), "  ") for example in examples)
+    return "examples:\n" + "\n".join(lines)
+
+
+def _add_command(commands, name: str, summary: str, description: str = "") -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=description or f"{summary[0].upper()}{summary[1:]}.",
+        epilog=_epilog(_EXAMPLES[name]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(parser=parser)
+    return parser
+
+
+def _add_detect(commands):
+    parser = _add_command(
+        commands,
+        "detect",
+        "find people in images, folders and videos",
+        "Find people in images, folders and videos. Prints a line for each file; with --output also\n"
+        "writes pictures, videos and JSON.",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, video, or folder of both")
+    _add_network(parser)
+    _add_predict(parser)
+    output = parser.add_argument_group("results")
+    output.add_argument("--output", metavar="DIR", help="write drawn images and videos to this folder")
+    output.add_argument(
+        "--json",
+        choices=("openpose", "coco"),
+        help="with --output, also write the people: as OpenPose does, a file for each image or frame, or as "
+        "COCO results, one results.json",
+    )
+    output.add_argument(
+        "--background", choices=("image", "black"), default="image", help="draw on the image or on black"
+    )
+
+
+def _add_evaluate(commands):
+    parser = _add_command(
+        commands,
+        "evaluate",
+        "measure AP on COCO keypoint labels",
+        "Measure a network on COCO keypoint labels, over every image of the file: ten figures in percent.",
+    )
+    parser.add_argument("images", metavar="IMAGES", help="folder of the photographs, such as coco/val2017")
+    parser.add_argument("annotations", metavar="ANNOTATIONS", help="person_keypoints_*.json")
+    _add_network(parser)
+    _add_predict(parser)
+    parser.add_argument("--results", metavar="FILE", help="write the people found, as COCO results")
+
+
+def _add_demo(commands):
+    parser = _add_command(
+        commands,
+        "demo",
+        "draw people, find them, measure and show it; needs no download",
+        "Draw scenes of synthetic people, find the people in them, and write pictures of every step.\n"
+        "Needs no download.",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        default="keras-openpose-demo",
+        help="folder for the pictures (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--scenes", type=_number(int, above=0), default=50, metavar="N", help="scenes (default: 50)"
+    )
+    parser.add_argument(
+        "--seed", type=_number(int, above=-1), default=0, metavar="N", help="draws other scenes (default: 0)"
+    )
+
+
+def _add_network(parser: argparse.ArgumentParser):
+    group = parser.add_argument_group("network")
+    one = group.add_mutually_exclusive_group(required=True)
+    one.add_argument("--preset", metavar="NAME", help="published weights, one of `keras-openpose presets`")
+    one.add_argument("--model", metavar="FILE", help="a network saved as .keras")
+    group.add_argument(
+        "--file",
+        metavar="FILE",
+        help="with --preset, the published file if you have it; else it is downloaded",
+    )
+
+
+def _add_predict(parser: argparse.ArgumentParser):
+    """Arguments of `predict_poses`; those not given are left out, so that it has the defaults."""
+    group = parser.add_argument_group("finding people")
+
+    count = _number(int, above=0)
+
+    def add(flag, type=None, metavar=None, *, help, **options):
+        kind = {"action": "store_true"} if type is None else {"type": type, "metavar": metavar, **options}
+        group.add_argument(flag, default=argparse.SUPPRESS, help=help, **kind)
+
+    size_help = "height and width that images are fitted into (default: the network's own, else 368 432)"
+    add("--input-size", _number(int, above=15), ("H", "W"), nargs=2, help=size_help)
+    scales_help = "sizes to look at, as factors, averaged; 1 2 finds smaller people (default: 1)"
+    add("--scales", _number(float, above=0), "S", nargs="+", help=scales_help)
+    add("--flip", help="average the mirrored image in")
+    add("--refine", help="look at each person found again, enlarged")
+    add("--max-people", count, "N", help="keep the best N of each image (default: all)")
+    add("--peak-threshold", float, "T", help="height from which a peak of a heatmap counts (default: 0.02)")
+    add("--min-score", float, "T", help="drop people whose score by keypoint is lower (default: 0.2)")
+    add("--min-keypoints", count, "N", help="drop people with fewer keypoints (default: 1)")
+    peak_help = "drop people of one or two keypoints whose peaks are lower (default: 0.5)"
+    add("--min-peak-score", float, "T", help=peak_help)
+    group.add_argument(
+        "--batch-size",
+        type=_number(int, above=0),
+        default=8,
+        metavar="N",
+        help="images at a time (default: 8)",
+    )
+
+
+def _number(kind: type, *, above: float):
+    """A parser of finite numbers above a limit."""
+
+    def parse(text: str):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not above < value < math.inf:
+            raise argparse.ArgumentTypeError(f"must be a number above {above}. Received: {text!r}")
+        return value
+
+    return parse

@@ -1,0 +1,124 @@
+"""What `keras-openpose detect` writes to a folder: pictures, videos and JSON."""
+
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from keras_openpose.people_json import poses_to_coco, poses_to_openpose
+from keras_openpose.poses import Poses
+from keras_openpose.video import write_video
+from keras_openpose.visualization import draw_poses
+from keras_openpose.writing import write_whole
+
+# Other kinds of images, which hold no colours or which OpenCV only reads, become PNG.
+_PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+class Results:
+    """Writes pictures under the names of the images, and JSON; never over an input or another result.
+
+    Args:
+        folder: where to; made if it is missing.
+        inputs: all files that are looked at.
+        json_form: `"openpose"`, `"coco"` or None.
+        background: what people are drawn on, `"image"` or `"black"`.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+
+    def __init__(self, folder: str | os.PathLike, inputs: list[Path], *, json_form, background: str):
+        self._folder, self._json_form, self._background = Path(folder), json_form, background
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._owners = {path.resolve(): path for path in inputs}
+        stems = frozenset(int(path.stem) for path in inputs if path.stem.isdecimal())
+        self._unused_stems, self._running = set(stems), (n for n in itertools.count(1) if n not in stems)
+        self._coco = []
+
+    def write_image(self, path: Path, image: np.ndarray, poses: Poses):
+        """Write the picture of an image, and its people if JSON is wanted.
+
+        Raises:
+            OSError: a file cannot be written.
+            ValueError: it would overwrite an input or another result.
+        """
+        self._write_people(path, poses)
+        suffix = path.suffix if path.suffix.lower() in _PICTURE_SUFFIXES else ".png"
+        target = self._claim(path.stem + suffix, path)
+        _write(target, _encode(self._draw(image, poses), suffix))
+
+    def write_frames(self, path: Path, frames: Iterable[tuple[np.ndarray, Poses]], fps: float):
+        """Write a video of frames and their people, and the people of each if JSON is wanted.
+
+        Raises:
+            OSError: a file cannot be written.
+            ValueError: it would overwrite an input or another result.
+        """
+        target = self._claim(f"{path.stem}.mp4", path)
+
+        def drawn() -> Iterator[np.ndarray]:
+            for number, (frame, poses) in enumerate(frames):
+                self._write_people(path, poses, frame=number)
+                yield self._draw(frame, poses)
+
+        write_video(target, drawn(), fps=fps)
+
+    def finish(self):
+        """Write what belongs into one file for all images.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self._json_form == "coco":
+            _write(self._folder / "results.json", json.dumps(self._coco).encode())
+
+    def _write_people(self, path: Path, poses: Poses, *, frame: int | None = None):
+        if self._json_form == "openpose":
+            # As OpenPose names them.
+            name = path.stem if frame is None else f"{path.stem}_{frame:012d}"
+            target = self._claim(f"{name}_keypoints.json", path)
+            _write(target, json.dumps(poses_to_openpose(poses)).encode())
+        elif self._json_form == "coco":
+            origin = {"file_name": path.name} | ({} if frame is None else {"frame": frame})
+            people = poses_to_coco(poses, self._image_id(path))
+            self._coco += [person | origin for person in people]
+
+    def _image_id(self, path: Path) -> int:
+        """The number that COCO's images have for a name; other images, and frames, are counted."""
+        if path.stem.isdecimal() and int(path.stem) in self._unused_stems:
+            self._unused_stems.remove(int(path.stem))
+            return int(path.stem)
+        return next(self._running)
+
+    def _claim(self, name: str, path: Path) -> Path:
+        """The file of a name in the folder, unless it is an input or belongs to another input."""
+        target = self._folder / name
+        owner = self._owners.setdefault(target.resolve(), path)
+        if target.resolve() == owner.resolve():
+            raise ValueError(f"Its results would overwrite the input {owner}; choose another --output")
+        if owner != path:
+            raise ValueError(f"Its results would overwrite {target}, which belongs to {owner}")
+        return target
+
+    def _draw(self, image: np.ndarray, poses: Poses) -> np.ndarray:
+        return draw_poses(np.zeros_like(image) if self._background == "black" else image, poses)
+
+
+def _encode(picture: np.ndarray, suffix: str) -> np.ndarray:
+    try:
+        encoded, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    except cv2.error:
+        encoded = False
+    if not encoded:
+        raise ValueError(f"OpenCV cannot write an image of shape {picture.shape} as {suffix}")
+    return data
+
+
+def _write(path: Path, data):
+    with write_whole(path) as temporary:
+        temporary.write_bytes(data)

@@ -1,0 +1,163 @@
+"""COCO keypoint labels: from the JSON file to samples."""
+
+import json
+import os
+
+import numpy as np
+from pycocotools import mask as rle
+
+from keras_openpose.samples import PoseSample, fill_derived, report_problems
+from keras_openpose.skeletons import COCO_18, Skeleton
+
+
+def coco_samples(
+    images: str | os.PathLike,
+    annotations: str | os.PathLike,
+    *,
+    skeleton: Skeleton = COCO_18,
+    on_error: str = "raise",
+) -> list[PoseSample]:
+    """Read a COCO keypoint file: a sample for every image in it, with or without people.
+
+    Keypoints are matched by name. Derived ones, such as the neck, are filled in; a keypoint outside
+    of its image counts as unlabelled, as in CMU's training. Crowds, and people without a labelled
+    keypoint, become regions to ignore.
+
+    Args:
+        images: folder of the photographs.
+        annotations: COCO keypoint file, such as `person_keypoints_train2017.json`.
+        skeleton: the keypoints wanted, and their order.
+        on_error: `"raise"`, or `"skip"` to leave out images with faulty labels, with a warning.
+
+    Returns:
+        Samples in the order of the file's images.
+
+    Raises:
+        ValueError: the file is no COCO keypoint file, the skeleton has keypoints that it lacks, or
+            (unless skipped) labels are faulty: their image is not in the file, their keypoints are of
+            another length, their box lies outside of the image.
+    """
+    labels = _read_labels(annotations)
+    categories = _keypoint_categories(labels, annotations, skeleton)
+    records = {record["id"]: record for record in labels["images"]}
+    people, problems = {image_id: [] for image_id in records}, {}
+    for person in labels["annotations"]:
+        category, record = categories.get(person["category_id"]), records.get(person["image_id"])
+        if category is None:
+            continue
+        if problem := _problem(person, category, record):
+            problems.setdefault(person["image_id"], f"{annotations}, annotation {person['id']}: {problem}")
+        else:
+            people[person["image_id"]].append(person)
+    report_problems(list(problems.values()), on_error)
+
+    orders = {category: _order(names, skeleton) for category, names in categories.items()}
+    return [
+        _sample(images, record, people[image_id], orders, skeleton)
+        for image_id, record in records.items()
+        if image_id not in problems
+    ]
+
+
+def _read_labels(path) -> dict:
+    def shrink(record):  # numbers as arrays while the file is read: lists take ten times the memory
+        if "image_id" in record:
+            record["keypoints"] = np.array(record.get("keypoints", ()), np.float32)
+            outline = record.get("segmentation")
+            if isinstance(outline, list):
+                record["segmentation"] = [np.array(polygon, np.float32) for polygon in outline]
+        return record
+
+    with open(path, encoding="utf-8") as file:
+        try:
+            labels = json.load(file, object_hook=shrink)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is not a JSON file: {error}.") from error
+    missing = [key for key in ("images", "annotations", "categories") if key not in labels]
+    if missing:
+        raise ValueError(f"{path} is not a COCO keypoint file: it lacks {', '.join(missing)}.")
+    return labels
+
+
+def _keypoint_categories(labels: dict, path, skeleton: Skeleton) -> dict[int, list[str]]:
+    """Keypoint names of every category that has some."""
+    categories = {row["id"]: row["keypoints"] for row in labels["categories"] if row.get("keypoints")}
+    if not categories:
+        names = [row.get("name") for row in labels["categories"]]
+        raise ValueError(
+            f"{path} has no category with keypoints; its categories are {names}. COCO's keypoints are in "
+            "the files person_keypoints_*.json, not in instances_*.json."
+        )
+    wanted = set(skeleton.keypoints) - {name for name, _ in skeleton.derived}
+    for names in categories.values():
+        if lacking := wanted - set(names):
+            raise ValueError(
+                f"Every keypoint of skeleton {skeleton.name} must be labelled in {path} or derived. "
+                f"Lacking: {', '.join(sorted(lacking))}. Labelled: {', '.join(names)}."
+            )
+    return categories
+
+
+def _problem(person: dict, names: list[str], record: dict | None) -> str | None:
+    if record is None:
+        return f"its image (id {person['image_id']}) is not among the file's images."
+    image, box = f"{record['file_name']} (id {record['id']})", person.get("bbox", ())
+    if len(person["keypoints"]) != 3 * len(names) and not person.get("iscrowd"):
+        return (
+            f"`keypoints` must hold 3 numbers for each of the category's {len(names)} keypoints. "
+            f"Received: {len(person['keypoints'])} in image {image}."
+        )
+    if len(box) != 4:
+        return f"`bbox` must hold x, y, width and height. Received: {list(box)} in image {image}."
+    x, y, width, height = box
+    if x >= record["width"] or y >= record["height"] or x + width < 0 or y + height < 0:
+        return (
+            f"`bbox` must touch its image. Received: {box} in image {image} of width {record['width']} "
+            f"and height {record['height']}."
+        )
+    return None
+
+
+def _order(names: list[str], skeleton: Skeleton) -> list[int]:
+    """Place of each of the skeleton's keypoints among the labelled; −1, the last, where it has none."""
+    return [names.index(name) if name in names else -1 for name in skeleton.keypoints]
+
+
+def _sample(folder, record: dict, people: list[dict], orders: dict, skeleton: Skeleton) -> PoseSample:
+    keypoints, boxes, areas, ignore = [], [], [], []
+    for person in people:
+        points = _keypoints(person, orders[person["category_id"]], record)
+        if person.get("iscrowd") or np.isnan(points).all():
+            ignore += _regions(person)
+        else:
+            keypoints.append(points)
+            boxes.append(person["bbox"])
+            areas.append(person.get("area", person["bbox"][2] * person["bbox"][3]))
+    return PoseSample(
+        os.path.join(folder, record["file_name"]),
+        fill_derived(np.reshape(keypoints, (-1, skeleton.num_keypoints, 2)), skeleton),
+        boxes=np.reshape(boxes, (-1, 4)),
+        areas=areas,
+        ignore=ignore,
+        image_id=record["id"],
+    )
+
+
+def _keypoints(person: dict, order: list[int], record: dict) -> np.ndarray:
+    x, y, visibility = person["keypoints"].reshape(-1, 3).T
+    # Visibility 1, hidden but labelled, and 2, visible, are learnt alike (CMU and all others).
+    labelled = (visibility > 0) & (x >= 0) & (y >= 0) & (x < record["width"]) & (y < record["height"])
+    points = np.full((len(labelled) + 1, 2), np.nan, np.float32)
+    points[:-1][labelled] = np.stack([x, y], axis=1)[labelled]
+    return points[order]
+
+
+def _regions(person: dict) -> list:
+    """Outline of a person in the form of `PoseSample.ignore`; the box where there is none."""
+    outline = person.get("segmentation")
+    if isinstance(outline, dict):
+        packed = isinstance(outline["counts"], (str, bytes))
+        return [outline if packed else rle.frPyObjects(outline, *outline["size"])]
+    polygons = [polygon.reshape(-1, 2) for polygon in outline or () if len(polygon) >= 6]
+    x, y, width, height = person["bbox"]
+    return polygons or [np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])]

@@ -1,0 +1,144 @@
+"""OpenPose of 2017: any backbone, and stages that refine heatmaps and PAFs.
+
+Cao, Simon, Wei, Sheikh: "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", figure 3;
+layers as in CMU's released COCO model, models/pose/coco/pose_deploy_linevec.prototxt.
+"""
+
+import os
+from collections.abc import Sequence
+
+import keras
+from keras import layers, ops
+
+from keras_openpose.backbones import apply_backbone, load_imagenet_weights
+from keras_openpose.skeletons import COCO_18, Skeleton
+
+
+def openpose(
+    backbone: str | keras.Model = "vgg19",
+    *,
+    skeleton: Skeleton = COCO_18,
+    num_stages: int = 6,
+    feature_channels: Sequence[int] = (256, 128),
+    weights: str | os.PathLike | None = None,
+    input_shape: tuple[int | None, int | None, int] = (None, None, 3),
+) -> keras.Model:
+    """Build OpenPose, 2017: heatmaps and PAFs, refined stage by stage.
+
+    With the defaults it is CMU's network for COCO, 52,311,446 parameters. `openpose("resnet50")` is the
+    other network of the comparison by Rim, Kim, Choi and Hong.
+
+    Layers are named `features_conv1`, `stage2_pafs_conv3`, `stage2_heatmaps_conv3`; those of a named
+    backbone as in keras.applications.
+
+    Args:
+        backbone: a name of `list_backbones()`, which normalises inside; or a model with features of
+            stride 8, which gets RGB from 0 to 255: a KerasCV or KerasHub backbone with a level P3, or
+            any `keras.Model`, of which the last layer of stride 8 is taken.
+        skeleton: who a person is. Defaults to `COCO_18`.
+        num_stages: how many stages, at least 1. Defaults to 6.
+        feature_channels: channels of the 3×3 convolutions between backbone and stages; `()` feeds the
+            backbone's features to the stages as they are. Defaults to `(256, 128)`.
+        weights: None for random ones, `"imagenet"` for a named backbone trained on ImageNet, or a
+            `.weights.h5` or `.keras` file of such a network.
+        input_shape: height, width (multiples of 8, or None for any) and 3.
+
+    Returns:
+        A functional model, `(batch, height, width, 3)` of RGB from 0 to 255 to a dict of
+        `heatmaps`, `(batch, stages, height / 8, width / 8, keypoints + 1)`, the background last, and
+        `pafs`, `(batch, stages, height / 8, width / 8, 2 * limbs)`, float32 under any dtype policy.
+
+    Raises:
+        ValueError: an argument is none of the above, or the file is not of such a network.
+        FileNotFoundError: there is no such file.
+
+    Example:
+        ```python
+        import numpy as np
+        from keras_openpose import openpose
+
+        model = openpose("mobilenet", num_stages=2)
+        maps = model(np.zeros((1, 64, 96, 3), "float32"))
+        assert maps["heatmaps"].shape == (1, 2, 8, 12, 19)
+        ```
+    """
+    _check(num_stages, input_shape)
+    images = keras.Input(input_shape, name="images")
+    features = apply_backbone(backbone, images)
+    for n, channels in enumerate(feature_channels, 1):
+        features = _conv(features, channels, 3, f"features_conv{n}")
+
+    x, stages = features, []
+    for stage in range(1, num_stages + 1):
+        branch = _first_branch if stage == 1 else _later_branch
+        pafs = branch(x, 2 * skeleton.num_limbs, f"stage{stage}_pafs")
+        heatmaps = branch(x, skeleton.num_keypoints + 1, f"stage{stage}_heatmaps")
+        stages.append((heatmaps, pafs))
+        if stage < num_stages:
+            x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, features])
+
+    heatmaps, pafs = (_stage_axis(maps) for maps in zip(*stages, strict=True))
+    name = backbone.name if isinstance(backbone, keras.Model) else backbone
+    model = keras.Model(images, {"heatmaps": heatmaps, "pafs": pafs}, name=f"openpose_{name}")
+    _load_weights(model, backbone, weights)
+    return model
+
+
+def _first_branch(x, channels: int, name: str):
+    for n in (1, 2, 3):
+        x = _conv(x, 128, 3, f"{name}_conv{n}")
+    x = _conv(x, 512, 1, f"{name}_conv4")
+    return _output(x, channels, f"{name}_conv5")
+
+
+def _later_branch(x, channels: int, name: str):
+    for n in (1, 2, 3, 4, 5):
+        x = _conv(x, 128, 7, f"{name}_conv{n}")
+    x = _conv(x, 128, 1, f"{name}_conv6")
+    return _output(x, channels, f"{name}_conv7")
+
+
+def _conv(x, channels: int, kernel_size: int, name: str):
+    return layers.Conv2D(channels, kernel_size, padding="same", activation="relu", name=name)(x)
+
+
+def _output(x, channels: int, name: str):
+    # In float32 under any policy: OpenCV, which reads the maps, takes nothing narrower.
+    return layers.Conv2D(channels, 1, name=name, dtype="float32")(x)
+
+
+def _stage_axis(maps):
+    # Concatenated rather than stacked: `ops.stack` of two heads under MirroredStrategy on two CPU
+    # devices gave wrong updates of the biases.
+    return ops.concatenate([ops.expand_dims(one, 1) for one in maps], axis=1)
+
+
+def _check(num_stages, input_shape):
+    if num_stages < 1:
+        raise ValueError(f"`num_stages` must be at least 1. Received: {num_stages}.")
+    if len(input_shape) != 3 or input_shape[-1] != 3 or any(side and side % 8 for side in input_shape[:2]):
+        raise ValueError(
+            "`input_shape` must be (height, width, 3), height and width multiples of 8 or None. "
+            f"Received: {input_shape}."
+        )
+
+
+def _load_weights(model: keras.Model, backbone, weights):
+    if weights is None:
+        return
+    if weights == "imagenet":
+        load_imagenet_weights(model, backbone)
+    elif weights == "coco":
+        raise ValueError(
+            f"`weights='coco'`: there are no published weights yet for openpose({backbone!r}). Choose None, "
+            "'imagenet' or a file; `list_presets()` lists the networks with published weights."
+        )
+    elif not os.path.isfile(weights):
+        raise FileNotFoundError(
+            f"`weights` must be None, 'imagenet' or a .weights.h5 or .keras file. No such file: {weights}"
+        )
+    else:
+        try:
+            model.load_weights(weights)
+        except Exception as error:  # h5py, zipfile and Keras raise many kinds
+            raise ValueError(f"{weights} is not a weight file of {model.name}: {error}") from error

@@ -1,0 +1,123 @@
+"""What training learns from: a photograph and the people labelled in it."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_openpose.skeletons import Skeleton
+
+
+@dataclass(frozen=True, eq=False)
+class PoseSample:
+    """A photograph and its people. All coordinates are pixels of the photograph, `(x, y)`.
+
+    Args:
+        image: path of a JPEG, PNG, BMP or GIF file, or a `uint8` RGB array `(height, width, 3)`.
+        keypoints: `(people, keypoints, 2)`, in the order of the skeleton; NaN where unlabelled.
+            Derived keypoints, such as the neck, may stay NaN: `pose_dataset` fills them in.
+        boxes: `(people, 4)`: x, y, width, height. Defaults to the box around each person's
+            keypoints. Training crops are scaled by its height and centred on it.
+        areas: `(people,)`, square pixels that each person covers. Defaults to that of the box.
+        ignore: outlines of what training must neither learn nor punish, such as people without
+            keypoints: polygons `(corners, 2)`, or masks as COCO RLE (`pycocotools.mask.encode`).
+        image_id: what the labels call the image; shown in messages.
+
+    Raises:
+        ValueError: the shapes do not fit each other, or a person has no labelled keypoint.
+
+    Example:
+        ```python
+        import numpy as np
+        from keras_openpose import PoseSample
+
+        photograph = np.zeros((100, 200, 3), "uint8")
+        sample = PoseSample(photograph, keypoints=[[(20, 30), (50, 70), (np.nan, np.nan)]])
+        assert sample.boxes.tolist() == [[20, 30, 30, 40]] and sample.areas.tolist() == [1200]
+        ```
+    """
+
+    image: str | os.PathLike | np.ndarray
+    keypoints: np.ndarray
+    boxes: np.ndarray | None = None
+    areas: np.ndarray | None = None
+    ignore: Sequence[np.ndarray | dict] = ()
+    image_id: int | str | None = None
+
+    def __post_init__(self):
+        keypoints = np.asarray(self.keypoints, np.float32)
+        if keypoints.ndim != 3 or keypoints.shape[-1] != 2:
+            raise ValueError(
+                f"`keypoints` of {self} must have shape (people, keypoints, 2). Received: {keypoints.shape}."
+            )
+        unlabelled = np.isnan(keypoints).any(-1)
+        if unlabelled.all(-1).any():
+            raise ValueError(
+                f"Every person of {self} must have a labelled keypoint; the outline of one without belongs "
+                f"into `ignore`. Without: {np.flatnonzero(unlabelled.all(-1)).tolist()}."
+            )
+        boxes = _around(keypoints) if self.boxes is None else np.asarray(self.boxes, np.float32)
+        areas = boxes[..., 2:].prod(-1) if self.areas is None else np.asarray(self.areas, np.float32)
+        for field, array, shape in (("boxes", boxes, (len(keypoints), 4)), ("areas", areas, (len(keypoints),))):
+            if array.shape != shape:
+                raise ValueError(
+                    f"`{field}` of {self} with {len(keypoints)} people must have shape {shape}. "
+                    f"Received: {array.shape}."
+                )
+        for field, array in (("keypoints", keypoints), ("boxes", boxes), ("areas", areas)):
+            object.__setattr__(self, field, array)  # the way to fill a frozen dataclass
+
+    def __str__(self):
+        name = "an image array" if isinstance(self.image, np.ndarray) else os.fspath(self.image)
+        return name if self.image_id is None else f"{name} (id {self.image_id})"
+
+
+def _around(keypoints: np.ndarray) -> np.ndarray:
+    low = np.nanmin(keypoints, axis=1) if len(keypoints) else np.zeros((0, 2), np.float32)
+    high = np.nanmax(keypoints, axis=1) if len(keypoints) else np.zeros((0, 2), np.float32)
+    return np.concatenate([low, high - low], axis=1)
+
+
+def fill_derived(keypoints: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Put each missing derived keypoint midway between its two sources, where both are labelled.
+
+    CMU's training code does the same for the neck (caffe_train, cpm_data_transformer.cpp,
+    `TransformMetaJoints`).
+
+    Args:
+        keypoints: `(people, keypoints, 2)`, NaN where unlabelled.
+        skeleton: names the derived keypoints.
+
+    Returns:
+        A filled copy; NaN remains where a source is unlabelled.
+    """
+    filled = np.array(keypoints, np.float32)
+    for derived, one, other in skeleton.derived_indices:
+        middle = (filled[:, one] + filled[:, other]) / 2
+        filled[:, derived] = np.where(np.isnan(filled[:, derived]), middle, filled[:, derived])
+    return filled
+
+
+def report_problems(problems: Sequence[str], on_error: str):
+    """Raise, or warn, about images that cannot be used; quiet when there are none.
+
+    Args:
+        problems: a message for each unusable image.
+        on_error: `"raise"` or `"skip"`.
+
+    Raises:
+        ValueError: there are problems and `on_error` is `"raise"`, or `on_error` is neither.
+    """
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f'`on_error` must be "raise" or "skip". Received: {on_error!r}.')
+    if not problems:
+        return
+    shown = "\n".join(f"  {problem}" for problem in problems[:5])
+    more = f"\n  ... and {len(problems) - 5} more" if len(problems) > 5 else ""
+    if on_error == "raise":
+        raise ValueError(
+            f'{len(problems)} image(s) cannot be used (on_error="skip" leaves them out):\n{shown}{more}'
+        )
+    warnings.warn(f"{len(problems)} image(s) left out:\n{shown}{more}", stacklevel=3)

@@ -1,0 +1,371 @@
+"""COCO's figures: people found as labelled, lost and invented; another scorer; the trained network."""
+
+import contextlib
+import importlib.util
+import io
+import json
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from keras_openpose import COCO_18, CocoEvaluation, Poses, Skeleton, evaluate_coco, poses_to_coco
+from keras_openpose.evaluation import FIGURES, coco_figures
+from keras_openpose.skeletons import COCO_KEYPOINTS
+
+# Arms in photographs of (240, 320), of COCO's medium size (32² to 96² pixels) and large (above).
+MEDIUM, LARGE = 9000.0, 20_000.0
+ONE = ([[60, 50], [64, 110], [58, 180]], MEDIUM)
+OTHER = ([[260, 40], [255, 120], [262, 210]], LARGE)
+PREDICT = {"input_size": (240, 320), "verbose": False}
+
+
+@pytest.fixture
+def folder(tmp_path, arm, photograph_arms):
+    """Writes photographs with labels in COCO's form: what is seen, what is labelled, how bright."""
+
+    def write(*photographs):
+        labels = {
+            "images": [],
+            "annotations": [],
+            "categories": [
+                {"id": 3, "name": "cup"},
+                {"id": 7, "name": "arm", "keypoints": list(arm.keypoints), "skeleton": [[1, 2], [2, 3]]},
+            ],
+        }
+        (tmp_path / "images").mkdir()
+        for image_id, (seen, labelled, brightness) in enumerate(photographs, 1):
+            image = photograph_arms((240, 320), [keypoints for keypoints, _ in seen], brightness=brightness)
+            cv2.imwrite(str(tmp_path / "images" / f"{image_id}.png"), image[..., ::-1])
+            labels["images"].append(
+                {"id": image_id, "file_name": f"{image_id}.png", "height": 240, "width": 320}
+            )
+            for keypoints, area in labelled:
+                (left, top), (right, bottom) = np.min(keypoints, axis=0), np.max(keypoints, axis=0)
+                labels["annotations"].append({
+                    "id": len(labels["annotations"]) + 1,
+                    "image_id": image_id,
+                    "category_id": 7,
+                    "keypoints": [value for x, y in keypoints for value in (x, y, 2)],
+                    "num_keypoints": len(keypoints),
+                    "area": area,
+                    "bbox": [float(v) for v in (left, top, right - left, bottom - top)],
+                    "iscrowd": 0,
+                })  # fmt: skip
+        (tmp_path / "labels.json").write_text(json.dumps(labels))
+        return tmp_path / "images", tmp_path / "labels.json"
+
+    return write
+
+
+def seen_as_labelled(*arms, brightness=1.0):
+    return list(arms), list(arms), brightness
+
+
+# Figures
+
+
+def test_people_found_as_labelled_are_100_percent(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE, OTHER), seen_as_labelled(), seen_as_labelled(OTHER))
+    figures = evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+    assert figures == dict.fromkeys(FIGURES, pytest.approx(100))
+
+
+def test_the_ten_figures_have_cocos_names():
+    assert FIGURES == ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
+
+
+def test_photographs_without_detections_count(folder, arm, arm_model):
+    """Of two equal photographs one is black: half of the people are found."""
+    images, labels = folder(seen_as_labelled(ONE), ([], [ONE], 1))
+    figures = evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+    assert figures["AR"] == pytest.approx(50)
+    # COCO averages precision over 101 recalls: it is 1 at those from 0 to 0.50, 0 at the others.
+    assert figures["AP"] == pytest.approx(100 * 51 / 101)
+
+
+def test_a_ghost_on_an_empty_photograph_costs(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE, brightness=0.8), ([OTHER], [], 1))
+    everything = evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+    # The ghost is brighter, so it ranks first: one of two detections is right at every recall.
+    assert everything["AP"] == pytest.approx(50)
+    assert everything["AR"] == pytest.approx(100)
+    with_people = evaluate_coco(arm_model, images, labels, skeleton=arm, image_ids=[1], **PREDICT)
+    assert with_people["AP"] == pytest.approx(100)
+
+
+def test_no_one_found_is_zero(folder, arm, arm_model, tmp_path):
+    images, labels = folder(([], [ONE], 1))
+    results = tmp_path / "results.json"
+    figures = evaluate_coco(arm_model, images, labels, skeleton=arm, results=results, **PREDICT)
+    assert figures == dict.fromkeys(FIGURES, 0)
+    assert json.loads(results.read_text()) == []
+
+
+def test_a_size_without_labels_is_minus_one(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE))
+    figures = evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+    assert (figures["APm"], figures["APl"], figures["ARl"]) == (pytest.approx(100), -1, -1)
+
+
+def test_the_sigmas_of_the_skeleton_judge_its_own_keypoints(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE))
+    shifted = json.loads(labels.read_text())
+    keypoints = np.reshape(shifted["annotations"][0]["keypoints"], (3, 3))
+    keypoints[:, 0] += 5
+    shifted["annotations"][0]["keypoints"] = keypoints.ravel().tolist()
+    labels.write_text(json.dumps(shifted))
+    # OKS = exp(-d² / (2 (2 sigma)² area)): 0.57 for d = 5, sigma = 0.025, area = 9000; close to 1 for 0.7.
+    for sigma, found in ((0.025, {"AP50": 100, "AP75": 0}), (0.7, {"AP50": 100, "AP75": 100, "AP": 100})):
+        judged = Skeleton("judged", keypoints=arm.keypoints, limbs=arm.limbs, sigmas=[sigma] * 3)
+        figures = evaluate_coco(arm_model, images, labels, skeleton=judged, **PREDICT)
+        assert {name: figures[name] for name in found} == pytest.approx(found)
+
+
+def test_labels_given_as_predictions_are_100_percent_by_cocos_own_sigmas(tmp_path):
+    rng = np.random.default_rng(0)
+    annotations, found = [], []
+    for n in range(20):
+        keypoints = np.full((1, COCO_18.num_keypoints, 2), np.nan)
+        present = rng.random(17) < 0.7
+        present[n % 17] = True
+        places = np.rint(rng.uniform(0, 400, (17, 2)))
+        for name, place, seen in zip(COCO_KEYPOINTS, places, present, strict=True):
+            if seen:
+                keypoints[0, COCO_18.keypoints.index(name)] = place
+        annotations.append({
+            "id": n + 1, "image_id": n // 2, "category_id": 1, "iscrowd": 0, "area": 2000.0 + 900 * n,
+            "bbox": [0, 0, 400, 400], "num_keypoints": int(present.sum()),
+            "keypoints": np.column_stack([places, 2 * present]).ravel().tolist(),
+        })  # fmt: skip
+        poses = Poses(keypoints, np.isfinite(keypoints[..., 0]) * 1.0, np.array([n + 1.0]), COCO_18)
+        found += poses_to_coco(poses, n // 2)
+    images = [{"id": n, "file_name": f"{n}.jpg", "height": 400, "width": 400} for n in range(11)]
+    path = tmp_path / "labels.json"
+    category = {"id": 1, "name": "person", "keypoints": COCO_KEYPOINTS}
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [category]}))
+    sigmas = [COCO_18.sigmas[COCO_18.keypoints.index(name)] for name in COCO_KEYPOINTS]
+    figures = coco_figures(load(path), found, range(11), sigmas)
+    assert figures == dict.fromkeys(FIGURES, pytest.approx(100))
+    ghost = {**found[0], "image_id": 10, "score": 99}  # on the photograph that shows no one
+    assert coco_figures(load(path), [*found, ghost], range(11), sigmas)["AP"] < 97
+    assert coco_figures(load(path), found[:10], range(11), sigmas)["AR"] == pytest.approx(50)
+
+
+def load(path):
+    with contextlib.redirect_stdout(io.StringIO()):
+        return COCO(str(path))
+
+
+# What is counted and written
+
+
+def test_how_many_were_evaluated_is_printed(folder, arm, arm_model, capsys):
+    images, labels = folder(seen_as_labelled(ONE), seen_as_labelled(), seen_as_labelled(OTHER))
+    evaluate_coco(arm_model, images, labels, skeleton=arm, image_ids=[3, 1, 3], input_size=(240, 320))
+    printed = capsys.readouterr()
+    assert f"Evaluated 2 of the 3 images of {labels}." in printed.out
+    assert "2/2" in printed.err  # the progress bar
+    evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("ids", [[2, 1], (2, 1), np.array([2, 1])], ids=["list", "tuple", "array"])
+def test_detections_are_written_in_cocos_result_form(ids, folder, arm, arm_model, tmp_path):
+    images, labels = folder(seen_as_labelled(ONE, OTHER), seen_as_labelled(OTHER))
+    path = tmp_path / "results.json"
+    evaluate_coco(arm_model, images, labels, skeleton=arm, image_ids=ids, results=path, **PREDICT)
+    rows = json.loads(path.read_text())
+    assert [row["image_id"] for row in rows] == [2, 1, 1]
+    assert {row["category_id"] for row in rows} == {7}
+    assert all(set(row) == {"image_id", "category_id", "keypoints", "score"} for row in rows)
+    found = np.reshape(rows[0]["keypoints"], (3, 3))
+    np.testing.assert_allclose(found[:, :2], OTHER[0], atol=0.8)  # a tenth of a cell
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_the_batch_size_does_not_matter(batch_size, folder, arm, arm_model):
+    images, labels = folder(*[seen_as_labelled(ONE, OTHER)] * 3)
+    figures = evaluate_coco(arm_model, images, labels, skeleton=arm, batch_size=batch_size, **PREDICT)
+    assert figures["AP"] == pytest.approx(100)
+
+
+def test_arguments_of_prediction_and_decoding_pass_through(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE, OTHER))
+    figures = evaluate_coco(arm_model, images, labels, skeleton=arm, flip=True, max_people=1, **PREDICT)
+    assert figures["AR"] == pytest.approx(50)
+
+
+# Bad input
+
+
+def test_a_missing_photograph_is_said_before_any_is_looked_at(folder, arm, arm_model):
+    images, labels = folder(*[seen_as_labelled(ONE)] * 3)
+    (images / "2.png").unlink()
+    (images / "1.png").write_bytes(b"damaged")  # would be an error if it were read first
+    with pytest.raises(FileNotFoundError, match=r"1 of 3 photographs are missing, first .*2\.png"):
+        evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+
+
+def test_a_damaged_photograph_is_named(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE))
+    (images / "1.png").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"Not an image that OpenCV can read.*1\.png"):
+        evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+
+
+def test_labels_without_a_keypoint_category_are_refused(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE))
+    content = json.loads(labels.read_text())
+    content["categories"] = content["categories"][:1]
+    labels.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"must hold a category with keypoints.*Has: \['cup'\]"):
+        evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+
+
+def test_an_unknown_image_id_is_refused(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE))
+    with pytest.raises(ValueError, match=r"`image_ids` must be among the images of .*Not there: \[8, 9\]"):
+        evaluate_coco(arm_model, images, labels, skeleton=arm, image_ids=[1, 8, 9], **PREDICT)
+
+
+def test_a_skeleton_that_shares_no_keypoint_with_the_labels_is_refused(folder, photograph_arms):
+    images, labels = folder(seen_as_labelled(ONE))
+    dot = Skeleton("dot", keypoints=["dot"])
+    inputs = keras.Input((None, None, 3))
+    cells = keras.layers.AveragePooling2D(8)(inputs)[:, None]
+    model = keras.Model(inputs, {"heatmaps": cells[..., :2], "pafs": cells[..., :0]})
+    with pytest.raises(ValueError, match="dot has none of the keypoints asked for"):
+        evaluate_coco(model, images, labels, skeleton=dot, **PREDICT)
+
+
+# While training
+
+
+def test_the_callback_adds_the_figures_to_the_logs(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE), ([], [ONE], 1))
+    callback = CocoEvaluation(images, labels, skeleton=arm, every=2, input_size=(240, 320))
+    callback.set_model(arm_model)
+    logs = [{"loss": 1.0} for _ in range(4)]
+    for epoch, log in enumerate(logs):
+        callback.on_epoch_end(epoch, log)
+    callback.on_train_end()
+    assert [set(log) for log in logs] == [{"loss"}, {"loss", *(f"val_{name}" for name in FIGURES)}] * 2
+    assert logs[1]["val_AR"] == pytest.approx(50)
+
+
+def test_the_callback_writes_pictures_for_tensorboard(folder, arm, arm_model, tmp_path):
+    images, labels = folder(*[seen_as_labelled(ONE)] * 3)
+    callback = CocoEvaluation(
+        images,
+        labels,
+        skeleton=arm,
+        log_dir=tmp_path / "logs",
+        pictures=2,
+        image_ids=[3, 1, 2],
+        input_size=(240, 320),
+    )
+    callback.set_model(arm_model)
+    callback.on_epoch_end(0, {})
+    callback.on_train_end()
+    (events,) = (tmp_path / "logs").glob("events*")
+    content = events.read_bytes()
+    assert [f"{n}.png".encode() in content for n in (1, 2, 3)] == [True, False, True]
+
+
+@pytest.mark.parametrize("options", [{"every": 0}, {"pictures": 0}])
+def test_the_callback_refuses_numbers_below_one(options):
+    with pytest.raises(ValueError, match="`every` and `pictures` must be at least 1"):
+        CocoEvaluation("images", "labels.json", **options)
+
+
+# The trained network on real photographs
+
+
+@pytest.fixture(scope="module")
+def coco(shared):
+    return shared / "data/coco/val2017", shared / "data/coco/annotations/person_keypoints_val2017.json"
+
+
+@pytest.fixture(scope="module")
+def with_people(coco):
+    labelled = {
+        row["image_id"] for row in json.loads(coco[1].read_text())["annotations"] if row["category_id"] == 1
+    }
+    assert len(labelled) == 40
+    return sorted(labelled)
+
+
+def coco_score(shared, labels, results, ids):
+    spec = importlib.util.spec_from_file_location("coco_score", shared / "tools/coco_score.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool.score(labels, str(results), ids)
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "bar"),
+    [
+        pytest.param({}, 16.0, id="one scale"),
+        pytest.param({"scales": (1, 2), "flip": True}, 31.0, id="two scales, mirrored"),
+        pytest.param({"scales": (1, 2), "flip": True, "refine": True}, 33.0, id="and a second look"),
+    ],
+)
+def test_the_trained_network_reaches_its_bar_and_coco_score_agrees(
+    options, bar, mobilenet, coco, with_people, shared, tmp_path
+):
+    results = tmp_path / "results.json"
+    figures = evaluate_coco(
+        mobilenet,
+        *coco,
+        image_ids=with_people,
+        input_size=(368, 432),
+        results=results,
+        verbose=False,
+        **options,
+    )
+    assert figures == pytest.approx(coco_score(shared, coco[1], results, with_people))
+    assert figures["AP"] >= bar
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_all_photographs_count_and_find_no_more_ghosts_than_the_plain_grouping(
+    mobilenet, coco, shared, tmp_path
+):
+    """A ghost is a person found whose OKS with everyone labelled is below 0.1."""
+    ghosts = []
+    for plain in ({}, {"merge_distance": 0, "min_keypoints": 3, "min_peak_score": 0}):
+        results = tmp_path / "results.json"
+        figures = evaluate_coco(
+            mobilenet, *coco, input_size=(368, 432), results=results, verbose=False, **plain
+        )
+        assert figures == pytest.approx(coco_score(shared, coco[1], results, None))
+        ghosts.append(count_ghosts(coco[1], json.loads(results.read_text())))
+    assert ghosts[0] <= ghosts[1]
+
+
+def count_ghosts(labels, found):
+    sigmas = np.array([COCO_18.sigmas[COCO_18.keypoints.index(name)] for name in COCO_KEYPOINTS])
+    labelled = {}
+    for row in json.loads(labels.read_text())["annotations"]:
+        labelled.setdefault(row["image_id"], []).append(row)
+
+    def oks(one, other):
+        truth, person = np.reshape(one["keypoints"], (17, 3)), np.reshape(other["keypoints"], (17, 3))
+        if one["iscrowd"] or not truth[:, 2].any():  # judged by the box, widened to twice its size
+            x, y, width, height = one["bbox"]
+            seen = person[person[:, 2] > 0, :2]
+            inside = (np.abs(seen - (x + width / 2, y + height / 2)) <= (width, height)).all(axis=1)
+            return inside.mean()
+        distance = ((truth[:, :2] - person[:, :2]) ** 2).sum(axis=1)
+        similarity = np.exp(-distance / (2 * (2 * sigmas) ** 2 * one["area"]))
+        return similarity[truth[:, 2] > 0].mean()
+
+    return sum(
+        all(oks(one, person) < 0.1 for one in labelled.get(person["image_id"], [])) for person in found
+    )

@@ -1,0 +1,130 @@
+"""People as JSON: field by field, as OpenPose and COCO write them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from keras_openpose import BODY_25, COCO_18, MPI_15, Poses, poses_to_coco, poses_to_openpose
+from keras_openpose.skeletons import COCO_KEYPOINTS
+
+# The channel of OpenPose's networks that gives each of COCO's keypoints (CMU's evaluation).
+TO_COCO = {
+    COCO_18: [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10],
+    BODY_25: [0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11],
+}
+
+
+def numbered(skeleton, people=1):
+    """People whose keypoint n lies at (10 n + person, 1000 + n)."""
+    n = np.arange(skeleton.num_keypoints)
+    person = np.arange(people)[:, None]
+    keypoints = np.stack(np.broadcast_arrays(10.0 * n + person, 1000.0 + n), axis=-1)
+    scores = np.tile(0.5 + n / 100, (people, 1))
+    return Poses(keypoints, scores, 9.25 - np.arange(people), skeleton)
+
+
+def without(poses, person, keypoint):
+    poses.keypoints[person, keypoint] = np.nan
+    poses.scores[person, keypoint] = 0
+    return poses
+
+
+# OpenPose
+
+
+def test_openpose_writes_x_y_and_score_of_every_keypoint(arm):
+    keypoints = np.array([[[12.3456, 7], [30.25, 8.5], [50, 9]], [[1, 2], [np.nan, np.nan], [5, 6]]])
+    poses = Poses(keypoints, np.array([[0.9, 0.8, 0.7], [0.6, 0, 0.5]]), np.array([3.0, 2.0]), arm)
+    empty = {
+        "face_keypoints_2d": [],
+        "hand_left_keypoints_2d": [],
+        "hand_right_keypoints_2d": [],
+        "pose_keypoints_3d": [],
+        "face_keypoints_3d": [],
+        "hand_left_keypoints_3d": [],
+        "hand_right_keypoints_3d": [],
+    }
+    one = [12.346, 7, 0.9, 30.25, 8.5, 0.8, 50, 9, 0.7]
+    other = [1, 2, 0.6, 0, 0, 0, 5, 6, 0.5]
+    assert poses_to_openpose(poses) == {
+        "version": 1.3,
+        "people": [{"person_id": [-1], "pose_keypoints_2d": row, **empty} for row in (one, other)],
+    }
+
+
+@pytest.mark.parametrize("skeleton", [COCO_18, BODY_25, MPI_15], ids=lambda skeleton: skeleton.name)
+def test_openpose_keeps_the_order_of_the_skeleton(skeleton):
+    row = poses_to_openpose(numbered(skeleton))["people"][0]["pose_keypoints_2d"]
+    assert row[::3] == [10 * n for n in range(skeleton.num_keypoints)]
+    assert row[1::3] == [1000 + n for n in range(skeleton.num_keypoints)]
+
+
+# COCO
+
+
+@pytest.mark.parametrize("skeleton", TO_COCO, ids=lambda skeleton: skeleton.name)
+def test_coco_has_its_own_order_and_no_neck(skeleton):
+    (person,) = poses_to_coco(numbered(skeleton), 42)
+    assert person["keypoints"][::3] == [10 * n for n in TO_COCO[skeleton]]
+    assert person["keypoints"][1::3] == [1000 + n for n in TO_COCO[skeleton]]
+    assert person["keypoints"][2::3] == [1] * 17
+    assert {key: person[key] for key in ("image_id", "category_id", "score")} == {
+        "image_id": 42,
+        "category_id": 1,
+        "score": 9.25,
+    }
+
+
+def test_absent_keypoints_are_three_zeros():
+    (person,) = poses_to_coco(without(numbered(COCO_18), 0, 4), 1)  # the right wrist
+    rows = np.reshape(person["keypoints"], (17, 3))
+    assert rows[COCO_KEYPOINTS.index("right_wrist")].tolist() == [0, 0, 0]
+    assert (rows[:, 2] == 1).sum() == 16
+
+
+def test_keypoints_that_the_skeleton_lacks_are_three_zeros():
+    (person,) = poses_to_coco(numbered(MPI_15), 1)
+    rows = np.reshape(person["keypoints"], (17, 3))
+    assert (rows[:5] == 0).all()  # nose, eyes and ears
+    assert (rows[5:, 2] == 1).all()
+
+
+def test_someone_of_whom_only_the_neck_is_seen_is_left_out():
+    poses = numbered(COCO_18, people=2)
+    without(poses, 0, [n for n in range(18) if n != 1])
+    (person,) = poses_to_coco(poses, 1)
+    assert person["score"] == 8.25
+
+
+def test_a_keypoint_at_the_origin_is_not_absent(arm):
+    poses = Poses(np.zeros((1, 3, 2)), np.ones((1, 3)), np.ones(1), arm)
+    (person,) = poses_to_coco(poses, 1, keypoints=arm.keypoints)
+    assert person["keypoints"] == [0, 0, 1] * 3
+
+
+def test_labels_of_other_keypoints_and_category_name_their_own(arm):
+    (person,) = poses_to_coco(numbered(arm), 5, keypoints=("wrist", "thumb", "shoulder"), category_id=7)
+    assert person["keypoints"] == [20, 1002, 1, 0, 0, 0, 0, 1000, 1]
+    assert person["category_id"] == 7
+
+
+def test_a_skeleton_without_any_of_the_keypoints_is_refused(arm):
+    with pytest.raises(
+        ValueError, match=r"arm has none of the keypoints asked for\. Its own: shoulder, elbow, wrist"
+    ):
+        poses_to_coco(numbered(arm), 1)
+
+
+@pytest.mark.parametrize("people", [0, 1, 3])
+def test_both_are_plain_json(people):
+    poses = numbered(COCO_18, people)
+    if people:
+        without(poses, 0, 3)
+    poses = Poses(
+        poses.keypoints.astype(np.float32), poses.scores.astype(np.float32), poses.pose_scores, COCO_18
+    )
+    openpose, coco = poses_to_openpose(poses), poses_to_coco(poses, 3)
+    assert json.loads(json.dumps(openpose, allow_nan=False)) == openpose
+    assert json.loads(json.dumps(coco, allow_nan=False)) == coco
+    assert len(openpose["people"]) == len(coco) == people

@@ -1,0 +1,337 @@
+"""Synthetic people: labels checked against the pixels, pycocotools and anatomy."""
+
+import contextlib
+import io
+import json
+import math
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from keras_openpose import synthetic
+from keras_openpose.skeletons import COCO_KEYPOINTS
+from keras_openpose.synthetic import drawing, scenes, synthetic_people
+from keras_openpose.synthetic import labels as labelling
+from keras_openpose.synthetic import outfit as outfits
+from keras_openpose.synthetic.figure import pose
+from keras_openpose.synthetic.outfit import MATERIALS, sample_colours, sample_outfit
+from keras_openpose.synthetic.stances import BUILD
+
+SIZE = (192, 192)
+ANGLES = ("camera_pitch", "heading", "tilt", "lean", "bend", "twist", "nod", "look", "cock")
+AT_REST = np.zeros((4, 4))
+PAIRS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+FACE = ("nose", "left_eye", "right_eye")
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Eighty scenes as they are sampled, with their annotations."""
+    sampled = [scenes.sample_scene(np.random.default_rng((3, n)), SIZE, (1, 4)) for n in range(80)]
+    return [(scene, labelling.annotate(scene, n, 1)) for n, scene in enumerate(sampled, 1)]
+
+
+def figure_of(height, outfit, colours, *, limbs=AT_REST, **angles):
+    """One person of average build, `height` pixels tall, who stands and faces the viewer without angles."""
+    build = dict.fromkeys(BUILD, np.ones(1))
+    bones = pose(build, limbs=limbs[None], **{name: np.array([angles.get(name, 0.0)]) for name in ANGLES})
+    return drawing.make_figures(bones, [outfit], colours[None], np.array([height]), -1j)[0]
+
+
+def scene_of(*people, outfit=0):
+    """People from near to far, each (x, y of the pelvis, pixels per body height, angles of the pose)."""
+    tops, crowd = np.zeros(SIZE, np.int32), []
+    for x, y, height, angles in people:
+        rng = np.random.default_rng(outfit)
+        figure = figure_of(height, sample_outfit(rng, seated=False), sample_colours(rng), **angles)
+        layer = drawing.draw(figure, np.array([x, y]), SIZE)
+        crowd.append(scenes.Person(figure, layer, figure.keypoints + np.array([x, y]), (0.0, 0.0, 0.0)))
+        scenes.occupy(tops, layer, len(crowd))
+    return scenes.Scene(np.zeros((*SIZE, 3), np.uint8), crowd, tops)
+
+
+def keypoints_of(*people, **options):
+    """For each of the people of `scene_of`, its labelled keypoints by name: (x, y, visibility)."""
+    annotations = labelling.annotate(scene_of(*people, **options), 1, 1)
+    rows = [np.reshape(annotation["keypoints"], (-1, 3)).tolist() for annotation in annotations]
+    return [dict(zip(COCO_KEYPOINTS, person, strict=True)) for person in rows]
+
+
+def load(labels) -> COCO:
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = labels
+        coco.createIndex()
+    return coco
+
+
+# The same scenes again
+
+
+def test_the_same_seed_gives_the_same_scenes_whatever_the_count():
+    images, labels = synthetic_people(3, seed=5)
+    more_images, more_labels = synthetic_people(5, seed=5)
+    np.testing.assert_array_equal(images, more_images[:3])
+    kept = [a for a in more_labels["annotations"] if a["image_id"] <= 3]
+    assert labels["annotations"] == kept
+    assert labels["images"] == more_labels["images"][:3]
+
+
+def test_other_seeds_and_other_scenes_of_a_seed_differ():
+    one, other = synthetic_people(2, seed=5)[0], synthetic_people(2, seed=6)[0]
+    for a, b in ((one[0], one[1]), (one[0], other[0]), (one[1], other[0])):
+        assert np.abs(a.astype(int) - b).mean() > 10
+
+
+def test_images_are_rgb_arrays_of_the_size_asked_for():
+    images, labels = synthetic_people(2, size=(96, 160))
+    assert images.shape == (2, 96, 160, 3)
+    assert images.dtype == np.uint8
+    assert [(row["id"], row["height"], row["width"]) for row in labels["images"]] == [
+        (1, 96, 160),
+        (2, 96, 160),
+    ]
+
+
+@pytest.mark.parametrize(("fewest", "most"), [(1, 1), (2, 3), (1, 6)])
+def test_a_scene_has_at_least_someone_and_no_more_than_the_most(fewest, most):
+    _, labels = synthetic_people(40, people=(fewest, most), progress=False)
+    counts = np.bincount([a["image_id"] for a in labels["annotations"]], minlength=41)[1:]
+    assert counts.min() >= 1
+    assert counts.max() == most
+
+
+# Left and right, front and back
+
+
+def test_who_faces_the_viewer_has_the_left_side_on_the_right_of_the_picture():
+    [person] = keypoints_of((96, 96, 150, {}))
+    for joint in PAIRS:
+        assert person[f"left_{joint}"][0] > person[f"right_{joint}"][0], joint
+    assert all(person[name][2] == 2 for name in COCO_KEYPOINTS)
+
+
+def test_who_turns_the_back_has_the_left_side_on_the_left_and_no_label_of_the_face():
+    [person] = keypoints_of((96, 96, 150, {"heading": math.pi}))
+    for joint in PAIRS[1:]:
+        assert person[f"left_{joint}"][0] < person[f"right_{joint}"][0], joint
+        assert person[f"left_{joint}"][2] == person[f"right_{joint}"][2] == 2, joint
+    assert all(person[name] == [0, 0, 0] for name in FACE)
+
+
+@pytest.mark.parametrize("outfit", range(8))
+def test_who_has_turned_left_shows_the_right_side_and_looks_to_the_right_of_the_picture(outfit):
+    arms_forward = np.zeros((4, 4))
+    arms_forward[:2, 0] = math.pi / 2
+    [person] = keypoints_of((96, 96, 150, {"heading": math.pi / 2, "limbs": arms_forward}), outfit=outfit)
+    assert person["nose"][0] > person["right_ear"][0] + 5
+    assert person["right_eye"][2] == person["right_ear"][2] == 2
+    assert person["left_eye"][2] == person["left_ear"][2] == 0
+    for joint in ("shoulder", "hip"):
+        assert (person[f"right_{joint}"][2], person[f"left_{joint}"][2]) == (2, 1), joint
+
+
+def test_a_raised_left_arm_is_up_and_stays_on_its_side():
+    limbs = np.zeros((4, 4))
+    limbs[0, 1] = math.radians(160)  # spread the left arm
+    [person] = keypoints_of((96, 96, 100, {"limbs": limbs}))
+    (x, y, _), (shoulder_x, shoulder_y, _) = person["left_wrist"], person["left_shoulder"]
+    assert x > shoulder_x
+    assert y < person["nose"][1] < shoulder_y < person["right_wrist"][1]
+
+
+def test_a_swung_thigh_and_a_bent_knee_bring_the_ankle_below_a_knee_in_front():
+    limbs = np.zeros((4, 4))
+    limbs[3, [0, 2]] = math.pi / 2  # the right leg, as if sitting
+    [person] = keypoints_of((96, 96, 100, {"heading": math.pi / 2, "limbs": limbs}))
+    hip, knee, ankle = (np.array(person[f"right_{joint}"][:2]) for joint in ("hip", "knee", "ankle"))
+    np.testing.assert_allclose(knee - hip, (24.5, 0), atol=0.02)  # thigh of 0.245 body heights, level
+    np.testing.assert_allclose(ankle - knee, (0, 23.5), atol=0.02)  # labels have two decimals
+
+
+def test_no_one_is_drawn_with_a_face_who_has_no_label_of_it():
+    colours = np.zeros((len(MATERIALS), 3))
+    colours[MATERIALS.index("white")] = 255  # of the eyes
+    for heading, eyes in ((0, True), (math.pi, False)):
+        figure = figure_of(150, outfits._BODY, colours, heading=heading)
+        layer = drawing.draw(figure, np.array([96, 96]), SIZE)
+        assert (layer.colours.max() > 100) == eyes
+
+
+# Visibility
+
+
+def test_a_joint_behind_another_body_is_hidden_and_not_absent():
+    nearer, farther = keypoints_of((96, 96, 160, {}), (96, 90, 120, {}))
+    assert all(nearer[name][2] == 2 for name in COCO_KEYPOINTS)
+    for joint in ("shoulder", "hip", "knee"):
+        assert farther[f"left_{joint}"][2] == farther[f"right_{joint}"][2] == 1, joint
+    [alone] = keypoints_of((96, 90, 120, {}))
+    for name in COCO_KEYPOINTS:
+        assert farther[name][:2] == alone[name][:2]
+
+
+def test_a_hand_behind_the_own_back_is_hidden():
+    limbs = np.zeros((4, 4))
+    limbs[0] = np.radians((-30, 8, 75, 90))  # swung back, bent inward
+    [front], [back] = (keypoints_of((96, 96, 150, {"limbs": limbs, "heading": h})) for h in (0, math.pi))
+    assert front["left_wrist"][2] == 1
+    assert back["left_wrist"][2] == 2
+
+
+def test_what_lies_outside_the_image_has_no_label():
+    [person] = keypoints_of((0, 96, 100, {}))
+    for joint in PAIRS:
+        assert person[f"left_{joint}"][2] == 2, joint
+        assert person[f"right_{joint}"] == [0, 0, 0], joint
+
+
+def test_keypoints_agree_with_the_pixels_that_show_the_person(many):
+    seen = hidden = 0
+    for scene, annotations in many:
+        for number, annotation in enumerate(annotations, 1):
+            keypoints = np.reshape(annotation["keypoints"], (-1, 3))
+            assert annotation["num_keypoints"] == (keypoints[:, 2] > 0).sum()
+            assert (keypoints[keypoints[:, 2] == 0] == 0).all()
+            for x, y, visibility in keypoints[keypoints[:, 2] > 0]:
+                pixel = round(y), round(x)
+                assert (scene.owners[pixel] == number) if visibility == 2 else scene.tops[pixel] != 0
+            seen += (keypoints[:, 2] == 2).sum()
+            hidden += (keypoints[:, 2] == 1).sum()
+    assert 0.1 < hidden / (seen + hidden) < 0.3  # neither all in the open nor a heap
+
+
+# Boxes, areas, segmentations
+
+
+def test_area_and_box_are_those_of_the_pixels_that_show_the_person(many):
+    for scene, annotations in many:
+        for number, annotation in enumerate(annotations, 1):
+            rows, columns = np.nonzero(scene.owners == number)
+            x, y, width, height = annotation["bbox"]
+            assert annotation["area"] == len(rows)
+            assert (x, y, x + width, y + height) == (
+                columns.min(),
+                rows.min(),
+                columns.max() + 1,
+                rows.max() + 1,
+            )
+
+
+def test_the_box_holds_every_visible_keypoint(many):
+    for _, annotations in many:
+        for annotation in annotations:
+            keypoints = np.reshape(annotation["keypoints"], (-1, 3))
+            places = keypoints[keypoints[:, 2] == 2, :2]
+            x, y, width, height = annotation["bbox"]
+            # A box counts from the corners of pixels, a keypoint from their centres.
+            assert (places >= (x - 0.5, y - 0.5)).all()
+            assert (places <= (x + width - 0.5, y + height - 0.5)).all()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
+def test_pycocotools_draws_the_polygons_over_the_person(many):
+    for number, (scene, annotations) in enumerate(many, 1):
+        image = {"id": number, "height": SIZE[0], "width": SIZE[1]}
+        coco = load({"images": [image], "annotations": annotations, "categories": []})
+        for person, annotation in enumerate(annotations, 1):
+            drawn, shown = coco.annToMask(annotation).astype(bool), scene.owners == person
+            # Outlines run up to half a pixel within the border, of which people of 500 pixels and more
+            # have up to one for every four.
+            assert 0.96 < drawn.sum() / annotation["area"] <= 1.005
+            assert (drawn & shown).sum() > 0.96 * (drawn | shown).sum()
+
+
+@pytest.mark.parametrize(
+    ("case", "boxes"),
+    [
+        ("a square", [(5, 5, 12, 12, 1)]),
+        ("a ring", [(5, 5, 25, 25, 1), (10, 12, 15, 20, 0)]),
+        ("a square with two holes", [(2, 2, 30, 30, 1), (5, 5, 9, 9, 0), (15, 14, 25, 20, 0)]),
+        ("an island in a hole", [(8, 8, 28, 28, 1), (11, 11, 25, 25, 0), (15, 15, 20, 20, 1)]),
+        ("two squares", [(1, 1, 4, 4, 1), (8, 8, 28, 28, 1)]),
+        ("a single pixel", [(7, 9, 8, 10, 1)]),
+        ("the whole image", [(0, 0, 32, 32, 1)]),
+    ],
+)  # fmt: skip
+def test_polygons_of_boxes_are_exact_holes_and_all(case, boxes):
+    mask = np.zeros((32, 32), np.uint8)
+    for x0, y0, x1, y1, value in boxes:
+        mask[y0:y1, x0:x1] = value
+    polygons = labelling._polygons(mask, np.array([3, 2]))
+    drawn = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons, 40, 40)))
+    expected = np.zeros((40, 40), np.uint8)
+    expected[2:34, 3:35] = mask
+    np.testing.assert_array_equal(drawn, expected, case)
+
+
+def test_outlines_run_a_quarter_of_a_pixel_within_the_pixels():
+    mask = np.zeros((32, 32), np.uint8)
+    mask[5:9, 10:12] = 1
+    [polygon] = labelling._polygons(mask, np.array([0, 0]))
+    points = np.reshape(polygon, (-1, 2))
+    assert (*points.min(0), *points.max(0)) == (10.25, 5.25, 11.75, 8.75)
+
+
+# In a folder
+
+
+def test_a_folder_lies_on_disk_as_coco_does_and_pycocotools_reads_it(tmp_path):
+    folder, annotations = synthetic_people(4, folder=tmp_path / "people", seed=2, split="val", progress=False)
+    assert folder == tmp_path / "people" / "val"
+    assert annotations == tmp_path / "people" / "annotations" / "person_keypoints_val.json"
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [f"{n:012d}.jpg" for n in (1, 2, 3, 4)]
+    images, labels = synthetic_people(4, seed=2)
+    assert json.loads(annotations.read_text()) == labels
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(annotations)
+    assert coco.loadCats(coco.getCatIds("person"))[0]["keypoints"] == list(COCO_KEYPOINTS)
+    for row, image in zip(coco.loadImgs(coco.getImgIds()), images, strict=True):
+        written = cv2.imread(str(folder / row["file_name"]))[..., ::-1]
+        # JPEG smooths the noise, which takes up to 7 grey levels; red and blue exchanged would take 27.
+        assert np.abs(written.astype(int) - image).mean() < 12
+
+
+def test_further_splits_go_beside_the_first_and_nothing_is_overwritten(tmp_path):
+    synthetic_people(1, folder=tmp_path, split="train")
+    synthetic_people(1, folder=tmp_path, split="val")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["annotations", "train", "val"]
+    with pytest.raises(FileExistsError, match=r"train exists\. Remove it, or choose another"):
+        synthetic_people(2, folder=tmp_path, split="train")
+    assert len(list((tmp_path / "train").iterdir())) == 1
+
+
+@pytest.mark.parametrize("error", [OSError("No space left on device"), KeyboardInterrupt()])
+def test_what_stops_it_leaves_nothing_half_written(tmp_path, monkeypatch, error):
+    def third_fails(scene, image_id, first_id):
+        if image_id == 3:
+            raise error
+        return []
+
+    monkeypatch.setattr(synthetic, "annotate", third_fails)
+    with pytest.raises(type(error)):
+        synthetic_people(4, folder=tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.name != "annotations"] == []
+
+
+# Bad arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"count": 0}, "`count` must be at least 1. Received: 0"),
+        ({"size": (192, 63)}, "`size` must be .* at least 64 pixels.* Received: \\(192, 63\\)"),
+        ({"people": (3, 2)}, "`people` must be .* fewest <= most. Received: \\(3, 2\\)"),
+        ({"people": (0, 2)}, "`people` must be .* Received: \\(0, 2\\)"),
+        ({"seed": -1}, "`seed` must not be negative. Received: -1"),
+        ({"split": "a/b"}, "`split` must be a plain name, without a folder. Received: 'a/b'"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        synthetic_people(**{"count": 1, **arguments})
