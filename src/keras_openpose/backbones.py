@@ -119,7 +119,7 @@ def load_imagenet_weights(model: keras.Model, backbone: str):
     row = _BACKBONES[backbone]
     try:
         application = getattr(keras.applications, row.application)
-        network = application(include_top=False, weights="imagenet", input_shape=(None, None, 3))
+        network = application(include_top=False, weights="imagenet", input_shape=(224, 224, 3))
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise OSError(
             f"The ImageNet weights of {backbone} could not be had: {error}. Without a connection, put the "

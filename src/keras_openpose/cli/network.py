@@ -3,6 +3,7 @@
 import argparse
 
 import keras
+import numpy as np
 
 from keras_openpose.cli.problems import Problems
 from keras_openpose.forward import forward_pass
@@ -20,11 +21,17 @@ def load_network(options: argparse.Namespace, problems: Problems) -> tuple[keras
     """The network of `--preset` and `--file`, or of `--model`, and whom it finds. Exits if there is none."""
     if options.preset:
         with problems.at(f"--preset {options.preset}", fatal=True):
-            return from_preset(options.preset, file=options.file), PRESETS[options.preset].skeleton
-    with problems.at(options.model, fatal=True):
-        model = _read_model(options.model)
-        forward_pass(model, COCO_18)  # which refuses other networks
-    return model, COCO_18
+            model, skeleton = from_preset(options.preset, file=options.file), PRESETS[options.preset].skeleton
+            forward = forward_pass(model, skeleton)
+    else:
+        with problems.at(options.model, fatal=True):
+            model, skeleton = _read_model(options.model), COCO_18
+            forward = forward_pass(model, skeleton)  # which refuses other networks
+    if keras.backend.backend() == "tensorflow":
+        # Traces the network now, on the least that it takes, lest the first photograph seem slow.
+        size = (length or 16 for length in model.input_shape[1:3])
+        forward(np.zeros((1, *size, 3), np.float32))
+    return model, skeleton
 
 
 def _read_model(path: str) -> keras.Model:

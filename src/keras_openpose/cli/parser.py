@@ -22,6 +22,25 @@ _EXAMPLES = {
 }
 
 
+def _number(kind: type, *, above: float):
+    """A type for the parser: finite numbers above a limit."""
+
+    def parse(text: str):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not above < value < math.inf:
+            raise argparse.ArgumentTypeError(f"must be a number above {above}. Received: {text!r}")
+        return value
+
+    return parse
+
+
+_COUNT, _SEED, _LENGTH = _number(int, above=0), _number(int, above=-1), _number(int, above=15)
+_SCALE = _number(float, above=0)
+
+
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The flags, and the name of the command as `command`. Exits with code 2 on a mistake."""
     options = _make_parser().parse_args(arguments)
@@ -36,9 +55,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="keras-openpose",
         description="Find people and their keypoints in photographs and videos.",
-        epilog=_epilog(
-            "keras-openpose demo", _EXAMPLES["detect"], _EXAMPLES["evaluate"], _EXAMPLES["presets"]
-        ),
+        epilog=_epilog(*_EXAMPLES.values()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"keras-openpose {__version__}")
@@ -80,15 +97,10 @@ def _add_detect(commands):
     _add_predict(parser)
     output = parser.add_argument_group("results")
     output.add_argument("--output", metavar="DIR", help="write drawn images and videos to this folder")
-    output.add_argument(
-        "--json",
-        choices=("openpose", "coco"),
-        help="with --output, also write the people: as OpenPose does, a file for each image or frame, or as "
-        "COCO results, one results.json",
-    )
-    output.add_argument(
-        "--background", choices=("image", "black"), default="image", help="draw on the image or on black"
-    )
+    json_help = "write the people too: a file for each image or frame as OpenPose does, or one results.json"
+    output.add_argument("--json", choices=("openpose", "coco"), help=json_help)
+    backgrounds, background_help = ("image", "black"), "draw on the image or on black"
+    output.add_argument("--background", choices=backgrounds, default="image", help=background_help)
 
 
 def _add_evaluate(commands):
@@ -113,18 +125,11 @@ def _add_demo(commands):
         "Draw scenes of synthetic people, find the people in them, and write pictures of every step.\n"
         "Needs no download.",
     )
-    parser.add_argument(
-        "--output",
-        metavar="DIR",
-        default="keras-openpose-demo",
-        help="folder for the pictures (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--scenes", type=_number(int, above=0), default=50, metavar="N", help="scenes (default: 50)"
-    )
-    parser.add_argument(
-        "--seed", type=_number(int, above=-1), default=0, metavar="N", help="draws other scenes (default: 0)"
-    )
+    add = parser.add_argument
+    folder = "keras-openpose-demo"
+    add("--output", metavar="DIR", default=folder, help=f"folder for the pictures (default: {folder})")
+    add("--scenes", type=_COUNT, default=50, metavar="N", help="how many scenes (default: 50)")
+    add("--seed", type=_SEED, default=3, metavar="N", help="another number, other scenes (default: 3)")
 
 
 def _add_network(parser: argparse.ArgumentParser):
@@ -132,54 +137,27 @@ def _add_network(parser: argparse.ArgumentParser):
     one = group.add_mutually_exclusive_group(required=True)
     one.add_argument("--preset", metavar="NAME", help="published weights, one of `keras-openpose presets`")
     one.add_argument("--model", metavar="FILE", help="a network saved as .keras")
-    group.add_argument(
-        "--file",
-        metavar="FILE",
-        help="with --preset, the published file if you have it; else it is downloaded",
-    )
+    file_help = "with --preset, the published file if you have it; else it is downloaded"
+    group.add_argument("--file", metavar="FILE", help=file_help)
 
 
 def _add_predict(parser: argparse.ArgumentParser):
-    """Arguments of `predict_poses`; those not given are left out, so that it has the defaults."""
-    group = parser.add_argument_group("finding people")
-
-    count = _number(int, above=0)
-
-    def add(flag, type=None, metavar=None, *, help, **options):
-        kind = {"action": "store_true"} if type is None else {"type": type, "metavar": metavar, **options}
-        group.add_argument(flag, default=argparse.SUPPRESS, help=help, **kind)
-
+    """Arguments of `predict_poses`. Those not given are left out of the result: it has the defaults."""
+    group = parser.add_argument_group("finding people", argument_default=argparse.SUPPRESS)
     size_help = "height and width that images are fitted into (default: the network's own, else 368 432)"
-    add("--input-size", _number(int, above=15), ("H", "W"), nargs=2, help=size_help)
     scales_help = "sizes to look at, as factors, averaged; 1 2 finds smaller people (default: 1)"
-    add("--scales", _number(float, above=0), "S", nargs="+", help=scales_help)
-    add("--flip", help="average the mirrored image in")
-    add("--refine", help="look at each person found again, enlarged")
-    add("--max-people", count, "N", help="keep the best N of each image (default: all)")
-    add("--peak-threshold", float, "T", help="height from which a peak of a heatmap counts (default: 0.02)")
-    add("--min-score", float, "T", help="drop people whose score by keypoint is lower (default: 0.2)")
-    add("--min-keypoints", count, "N", help="drop people with fewer keypoints (default: 1)")
-    peak_help = "drop people of one or two keypoints whose peaks are lower (default: 0.5)"
-    add("--min-peak-score", float, "T", help=peak_help)
+    group.add_argument("--input-size", type=_LENGTH, nargs=2, metavar=("H", "W"), help=size_help)
+    group.add_argument("--scales", type=_SCALE, nargs="+", metavar="S", help=scales_help)
+    group.add_argument("--flip", action="store_true", help="average the mirrored image in")
+    group.add_argument("--refine", action="store_true", help="look at each person found again, enlarged")
+    for flag, kind, metavar, text in (
+        ("--max-people", _COUNT, "N", "keep the best N of each image (default: all)"),
+        ("--peak-threshold", float, "T", "height from which a peak of a heatmap counts (default: 0.02)"),
+        ("--min-score", float, "T", "drop people whose score by keypoint is lower (default: 0.2)"),
+        ("--min-keypoints", _COUNT, "N", "drop people with fewer keypoints (default: 1)"),
+        ("--min-peak-score", float, "T", "drop people of few keypoints whose peaks are lower (default: 0.5)"),
+    ):
+        group.add_argument(flag, type=kind, metavar=metavar, help=text)
     group.add_argument(
-        "--batch-size",
-        type=_number(int, above=0),
-        default=8,
-        metavar="N",
-        help="images at a time (default: 8)",
+        "--batch-size", type=_COUNT, default=8, metavar="N", help="images at a time (default: 8)"
     )
-
-
-def _number(kind: type, *, above: float):
-    """A parser of finite numbers above a limit."""
-
-    def parse(text: str):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not above < value < math.inf:
-            raise argparse.ArgumentTypeError(f"must be a number above {above}. Received: {text!r}")
-        return value
-
-    return parse

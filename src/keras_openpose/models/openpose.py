@@ -11,6 +11,7 @@ import keras
 from keras import layers, ops
 
 from keras_openpose.backbones import apply_backbone, load_imagenet_weights
+from keras_openpose.converters.keras_file import load_keras_file
 from keras_openpose.skeletons import COCO_18, Skeleton
 
 
@@ -133,12 +134,5 @@ def _load_weights(model: keras.Model, backbone, weights):
             f"`weights='coco'`: there are no published weights yet for openpose({backbone!r}). Choose None, "
             "'imagenet' or a file; `list_presets()` lists the networks with published weights."
         )
-    elif not os.path.isfile(weights):
-        raise FileNotFoundError(
-            f"`weights` must be None, 'imagenet' or a .weights.h5 or .keras file. No such file: {weights}"
-        )
     else:
-        try:
-            model.load_weights(weights)
-        except Exception as error:  # h5py, zipfile and Keras raise many kinds
-            raise ValueError(f"{weights} is not a weight file of {model.name}: {error}") from error
+        load_keras_file(model, weights)

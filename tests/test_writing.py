@@ -1,0 +1,41 @@
+"""Files are written whole or not at all."""
+
+import pytest
+
+from keras_openpose.writing import write_whole
+
+
+def test_a_file_has_its_name_only_once_it_is_whole(tmp_path):
+    target = tmp_path / "people.json"
+    target.write_text("old")
+    with write_whole(target) as temporary:
+        temporary.write_text("new")
+        assert target.read_text() == "old"
+        assert temporary.suffix == ".json"  # by which OpenCV chooses the format
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_was_half_written_when_something_went_wrong_is_removed(tmp_path):
+    def write_half():
+        with write_whole(tmp_path / "people.json") as temporary:
+            temporary.write_text("ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_without_permission_is_told_before_the_work_by_the_name_that_was_asked_for(tmp_path):
+    (tmp_path / "file").write_text("")
+    target = tmp_path / "file" / "people.json"
+    with pytest.raises(NotADirectoryError) as error, write_whole(target):
+        pytest.fail("the work began")
+    assert error.value.filename == str(target)
+
+
+def test_an_error_about_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as error, write_whole(tmp_path / "people.json"):
+        (tmp_path / "labels.json").read_text()
+    assert error.value.filename == str(tmp_path / "labels.json")
