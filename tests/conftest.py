@@ -5,11 +5,16 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when Keras loads TensorFlow
 
+import hypothesis
 import keras
 import numpy as np
 import pytest
 
 import keras_openpose as ko
+
+# The same examples in every run; how long one takes depends on the machine.
+hypothesis.settings.register_profile("project", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")

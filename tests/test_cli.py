@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import re
 import shutil
 import signal
@@ -129,8 +130,7 @@ def test_folder_with_image_and_video_in_people_out(tmp_path, dots):
         "--output", tmp_path / "out", "--json", "openpose",
     )  # fmt: skip
     output, errors = process.communicate()
-    assert process.returncode == 0
-    assert errors == ""
+    assert process.returncode == 0, errors
     first, second = output.splitlines()
     assert re.fullmatch(r".*/in/photo\.png: 2 people, best score \d+\.\d, \d+ ms", first)
     assert re.fullmatch(r".*/in/walk\.mp4: 24 frames, at most 2 people, \d+\.\d s", second)
@@ -158,12 +158,14 @@ def test_ctrl_c_leaves_a_playable_video_and_the_people_until_then(tmp_path, dots
     )
     deadline = time.monotonic() + 120
     while len(list((tmp_path / "out").glob("*_keypoints.json"))) < 20:
-        assert process.poll() is None and time.monotonic() < deadline
+        assert process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate()
+    _, errors = process.communicate()
     assert process.returncode == 130
-    assert errors == "keras-openpose: interrupted; what was written until then is kept\n"
+    assert errors.endswith("keras-openpose: interrupted; what was written until then is kept\n")
+    assert "Traceback" not in errors
     video = cv2.VideoCapture(str(tmp_path / "out/walk.mp4"))
     frames = 0
     while video.read()[0]:
@@ -178,8 +180,7 @@ def test_ctrl_c_leaves_a_playable_video_and_the_people_until_then(tmp_path, dots
 def test_the_demo_needs_nothing_and_says_what_it_shows(tmp_path):
     process = installed("demo", "--scenes", 5, cwd=tmp_path)
     output, errors = process.communicate()
-    assert process.returncode == 0
-    assert errors == ""
+    assert process.returncode == 0, errors
     found = re.search(r"Drew 5 scenes, found (\d+) people in them: AP (\d+\.\d) of 100", output)
     assert int(found[1]) >= 5
     assert float(found[2]) > 80  # maps drawn from labels lose only people who hide each other
@@ -189,7 +190,7 @@ def test_the_demo_needs_nothing_and_says_what_it_shows(tmp_path):
     assert ko.read_image(tmp_path / "keras-openpose-demo/overview.png").shape[1] > 1000
 
 
-def test_help_and_mistakes_load_nothing_heavy():
+def test_help_and_mistakes_load_nothing_heavy_and_loading_it_is_quiet():
     code = """
 import sys, types
 # What `keras_openpose` itself imports is not the command line's.
@@ -203,11 +204,18 @@ for arguments in (["--help"], ["--version"], ["detect", "--help"], ["detect", "a
     except SystemExit:
         pass
 print(sorted({"keras", "tensorflow", "jax", "torch", "numpy", "cv2", "tqdm"} & set(sys.modules)))
+main(["detect", "missing.jpg", "--model", "missing.keras"])
+print("keras" in sys.modules)
 """
-    package = Path(ko.__file__).parent
-    done = subprocess.run([sys.executable, "-c", code, package], text=True, capture_output=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-    assert "one of the arguments --preset --model is required" in done.stderr
+    package, environment = Path(ko.__file__).parent, dict(os.environ)
+    environment.pop("TF_CPP_MIN_LOG_LEVEL")
+    command = [sys.executable, "-c", code, package]
+    done = subprocess.run(command, text=True, capture_output=True, check=True, env=environment)
+    assert done.stdout.splitlines()[-2:] == ["[]", "True"]
+    assert [line for line in done.stderr.splitlines() if not line.startswith((" ", "usage"))] == [
+        "keras-openpose detect: error: one of the arguments --preset --model is required",
+        "keras-openpose: missing.jpg: No such file or directory",
+    ]
 
 
 # Help
@@ -245,7 +253,7 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
         (["detect", "a.jpg", "--model", "m", "--file", "f"], "--file needs --preset"),
         (["detect", "a.jpg", "--model", "m", "--json", "coco"], "--json needs --output"),
         (["detect", "a.jpg", "--model", "m", "--scales", "0"], "--scales: must be a number above 0"),
-        (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "--input-size: must be a number above 15"),
+        (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "--input-size: must be a number above"),
         (["detect", "--model", "m"], "PATH"),
         (["train"], "invalid choice"),
         ([], "COMMAND"),
@@ -356,7 +364,7 @@ def test_evaluate_prints_the_ten_figures_of_perfect_detections(tmp_path, run):
         "annotations": annotations,
         "categories": [{"id": 1, "name": "person", "keypoints": COCO_KEYPOINTS}],
     }
-    (tmp_path / "labels.json").write_text(json.dumps(labels, default=np.ndarray.tolist))
+    (tmp_path / "labels.json").write_text(json.dumps(labels, default=lambda value: value.tolist()))
     arguments = ("--input-size", *SIZE, "--results", tmp_path / "results.json")
     code, output, _ = run("evaluate", tmp_path, tmp_path / "labels.json", *arguments)
     assert code == 0
@@ -438,9 +446,11 @@ def test_all_frames_until_a_video_breaks_off_are_written(tmp_path, run):
 
 
 def classifier(folder):
-    path = folder / "classifier.keras"
-    keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]).save(path)
-    return path
+    images = keras.Input((32, 32, 3))
+    keras.Model(images, keras.layers.Dense(3)(keras.layers.Flatten()(images))).save(
+        folder / "classifier.keras"
+    )
+    return folder / "classifier.keras"
 
 
 def truncated(folder):
@@ -534,12 +544,12 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_small_files_done(tmp_pa
     assert code == 2
     assert errors == [
         f"keras-openpose: {out / 'large.png'}: File too large",
-        f"keras-openpose: {out / 'large.mp4'}: 20 frames could not all be written (disk full?)",
+        f"keras-openpose: {out / 'large.mp4'}: Not all of the 20 frames could be written; is the disk full?",
     ]
     assert [path.name for path in out.iterdir()] == ["photo.png"]
 
 
-@pytest.mark.parametrize("content", [None, "", "no json", "{}", "[]"])
+@pytest.mark.parametrize("content", [None, "", "no json", "{}"])
 def test_labels_that_cannot_be_read_are_one_line(tmp_path, run, content):
     labels = tmp_path / "labels.json"
     if content is not None:

@@ -118,7 +118,7 @@ def test_maps_of_few_cells_are_read_too(size):
 def test_a_peak_midway_between_cells_is_one_peak(x, y, draw_maps):
     poses = decode_poses(*draw_maps([[[x, y]]], DOT, (20, 30)), skeleton=DOT)
     assert len(poses) == 1
-    np.testing.assert_allclose(poses.keypoints[0, 0], [x, y], atol=0.1)
+    np.testing.assert_allclose(poses.keypoints[0, 0], [x, y], atol=0.1 * STRIDE)
 
 
 @pytest.mark.parametrize("x", [0, 210, 431])
@@ -480,7 +480,7 @@ def crowd(rng, skeleton, count):
 LEAVES = ("right_wrist", "left_wrist", "right_ear", "left_ear", "wrist")
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     count=st.integers(1, 4),

@@ -162,7 +162,5 @@ def test_the_example_runs(name, coco_folder, tmp_path, monkeypatch, request):
             monkeypatch.setattr(keras.utils, "get_file", lambda *args, path=weights, **more: str(path))
         keras.utils.set_random_seed(0)
         images, annotations = (str(path) for path in coco_folder)
-        exec(
-            compile(example, f"<example of {name}>", "exec"),
-            {"IMAGES": images, "ANNOTATIONS": annotations, "np": np},
-        )
+        names = {"IMAGES": images, "ANNOTATIONS": annotations}
+        exec(compile(example, f"<example of {name}>", "exec"), names)

@@ -183,7 +183,7 @@ def test_a_mirrored_photograph_gives_the_mirrored_people(slats):
 
 @pytest.mark.shared
 def test_mirrored_photographs_give_mirrored_maps_of_the_trained_network(mobilenet, shared):
-    paths = sorted((shared / "data/coco/val2017").glob("*.jpg"))[:2]
+    paths = sorted((shared / "data/coco/val2017").glob("*.jpg"))[:1]
     images = np.stack([cv2.resize(read_image(path), (432, 368)) for path in paths]).astype(np.float32)
     forward = forward_pass(mobilenet, COCO_18)
     maps = run_network(forward, images, COCO_18, flip=True)

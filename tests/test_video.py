@@ -73,7 +73,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        with pytest.raises(OSError, match=r"disk full\?") as error:
+        with pytest.raises(OSError, match=r"Not all of the 60 frames .* is the disk full\?") as error:
             write_video(tmp_path / "noise.mp4", noise, fps=25)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

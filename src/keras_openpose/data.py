@@ -145,7 +145,9 @@ def pose_dataset(
     dataset = tf.data.Dataset.zip(dataset.repeat(repeat), draws)
 
     dataset = _read_all(dataset, table, tuple(input_size), augmentation, on_error)
-    draw = partial(_draw, table, skeleton=skeleton, size=tuple(input_size), stride=stride, augmentation=augmentation)
+    draw = partial(
+        _draw, table, skeleton=skeleton, size=tuple(input_size), stride=stride, augmentation=augmentation
+    )
     dataset = dataset.map(draw, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.batch(batch_size, drop_remainder=drop_remainder).prefetch(tf.data.AUTOTUNE)
 
@@ -201,7 +203,10 @@ def _people_to_centre(sample: PoseSample, skeleton: Skeleton) -> list[int]:
     """CMU's choice of the people who get crops of their own."""
     labelled = np.delete(~np.isnan(sample.keypoints).any(-1), skeleton.derived_indices[:, 0], axis=1)
     enough = labelled.sum(1) >= min(MIN_KEYPOINTS, labelled.shape[1])
-    middles, reaches = sample.boxes[:, :2] + sample.boxes[:, 2:] / 2, MIN_DISTANCE * sample.boxes[:, 2:].max(1)
+    middles, reaches = (
+        sample.boxes[:, :2] + sample.boxes[:, 2:] / 2,
+        MIN_DISTANCE * sample.boxes[:, 2:].max(1),
+    )
     chosen = []
     for person in np.flatnonzero(enough & (sample.areas >= MIN_AREA)):
         distances = np.linalg.norm(middles[chosen] - middles[person], axis=1)
@@ -231,7 +236,13 @@ def _read_all(dataset, table: _Table, size, augmentation, on_error) -> tf.data.D
             tf.debugging.Assert(False, ["Photograph cannot be read:", name])
         else:
             count = skipped.assign_add(1)
-            tf.print("Skipped a photograph that cannot be read:", name, "- so far:", count, output_stream=sys.stderr)
+            tf.print(
+                "Skipped a photograph that cannot be read:",
+                name,
+                "- so far:",
+                count,
+                output_stream=sys.stderr,
+            )
         return False
 
     def attempt(*element):  # the `try` of tf.data: the first branch that gives an element
@@ -243,7 +254,9 @@ def _read_all(dataset, table: _Table, size, augmentation, on_error) -> tf.data.D
     return dataset.apply(tf.data.experimental.assert_cardinality(count)) if on_error == "raise" else dataset
 
 
-def _draw(table: _Table, photograph, draw, pixels, to_pixels, to_input, *, skeleton, size, stride, augmentation):
+def _draw(
+    table: _Table, photograph, draw, pixels, to_pixels, to_input, *, skeleton, size, stride, augmentation
+):
     """The image, its targets and its mask."""
     image = warp(pixels, to_pixels, size=size, border=TRAINING_BORDER if augmentation else VALIDATION_BORDER)
     if augmentation and augmentation.color_jitter:

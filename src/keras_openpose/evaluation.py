@@ -71,7 +71,7 @@ def evaluate_coco(
     """
     truth = _read_labels(annotations)
     category = _keypoint_category(truth, annotations)
-    ids = sorted(truth.imgs) if image_ids is None else list(dict.fromkeys(image_ids))
+    ids = sorted(truth.imgs) if image_ids is None else list(dict.fromkeys(map(int, image_ids)))
     if strangers := [image_id for image_id in ids if image_id not in truth.imgs]:
         raise ValueError(
             f"`image_ids` must be among the images of {annotations}. Not there: {strangers[:5]}."
@@ -109,7 +109,8 @@ class CocoEvaluation(keras.callbacks.Callback):
         images: folder of the photographs.
         annotations: COCO keypoint file.
         every: evaluate after every so many epochs. Defaults to 1.
-        log_dir: folder to write pictures of found people to, for TensorBoard. Defaults to none.
+        log_dir: folder to write pictures of found people to, for TensorBoard, which must be installed.
+            Defaults to none.
         pictures: how many of the photographs to write there, always the same. Defaults to 4.
         **evaluate: arguments of `evaluate_coco`, such as `image_ids`, `skeleton` or `input_size`.
 
@@ -161,7 +162,8 @@ class CocoEvaluation(keras.callbacks.Callback):
 
         self._writer = self._writer or tf.summary.create_file_writer(os.fspath(self.log_dir))
         truth = _read_labels(self.annotations)
-        ids = list(self.evaluate.get("image_ids") or sorted(truth.imgs))[: self.pictures]
+        ids = self.evaluate.get("image_ids")
+        ids = [int(n) for n in (sorted(truth.imgs) if ids is None else ids)][: self.pictures]
         predict = {key: value for key, value in self.evaluate.items() if key not in _NOT_FOR_PREDICTION}
         with self._writer.as_default(step=epoch):
             for image_id in ids:

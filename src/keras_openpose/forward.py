@@ -18,13 +18,13 @@ _compiled: "weakref.WeakKeyDictionary[keras.Model, Forward]" = weakref.WeakKeyDi
 def forward_pass(model: keras.Model, skeleton: Skeleton) -> Forward:
     """Last stage of a model as a compiled function, NumPy in and out, made once for each model."""
     expected = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
-    outputs = model.output if isinstance(model.output, dict) else {}
-    found = {name: maps.shape[-1] for name, maps in outputs.items()}
+    outputs = getattr(model, "output", None)
+    found = {name: maps.shape[-1] for name, maps in outputs.items()} if isinstance(outputs, dict) else outputs
     if found != expected:
         raise ValueError(
             f"The model must give the maps of {skeleton.name}: {expected['heatmaps']} heatmaps "
             f"({skeleton.num_keypoints} keypoints and background) and {expected['pafs']} PAF channels "
-            f"({skeleton.num_limbs} limbs). Received a model with: {found or model.output}. "
+            f"({skeleton.num_limbs} limbs). Received a model with: {found}. "
             "Pass the `skeleton` that the model was made for."
         )
     if model not in _compiled:
@@ -62,7 +62,14 @@ def _compile(model: keras.Model) -> Forward:
 
         run = torch.no_grad()(last_stage)
 
+    own = model.input_shape[1:3]
+
     def forward(images: np.ndarray) -> Maps:
+        if any(side not in (None, given) for side, given in zip(own, images.shape[1:3], strict=True)):
+            raise ValueError(
+                f"The network takes images of height and width {own} only. Asked for: {images.shape[1:3]}. Leave "
+                "out `input_size`, `scales` and `refine`, or build it with `input_shape=(None, None, 3)`."
+            )
         return tuple(keras.ops.convert_to_numpy(maps) for maps in run(np.asarray(images, np.float32)))
 
     return forward

@@ -42,7 +42,11 @@ class StageLoss(keras.losses.Loss):
     """
 
     def __init__(
-        self, scaling: str = "mean", *, reduction: str | None = "sum_over_batch_size", name: str = "stage_loss"
+        self,
+        scaling: str = "mean",
+        *,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "stage_loss",
     ):
         super().__init__(name=name, reduction=reduction)
         if scaling not in ("mean", "caffe"):

@@ -89,5 +89,7 @@ def _window(to_pixels: tf.Tensor, size: tuple[int, int], limits: tf.Tensor) -> t
     bottom, right = float(size[0] - 1), float(size[1] - 1)
     corners = transform(to_pixels, tf.constant([(0, 0), (right, 0), (0, bottom), (right, bottom)]))[:, ::-1]
     first = tf.clip_by_value(tf.cast(tf.floor(tf.reduce_min(corners, axis=0)), tf.int32), 0, limits - 1)
-    last = tf.clip_by_value(tf.cast(tf.floor(tf.reduce_max(corners, axis=0)), tf.int32) + 1, first, limits - 1)
+    last = tf.clip_by_value(
+        tf.cast(tf.floor(tf.reduce_max(corners, axis=0)), tf.int32) + 1, first, limits - 1
+    )
     return first, last - first + 1

@@ -60,7 +60,10 @@ class PoseSample:
             )
         boxes = _around(keypoints) if self.boxes is None else np.asarray(self.boxes, np.float32)
         areas = boxes[..., 2:].prod(-1) if self.areas is None else np.asarray(self.areas, np.float32)
-        for field, array, shape in (("boxes", boxes, (len(keypoints), 4)), ("areas", areas, (len(keypoints),))):
+        for field, array, shape in (
+            ("boxes", boxes, (len(keypoints), 4)),
+            ("areas", areas, (len(keypoints),)),
+        ):
             if array.shape != shape:
                 raise ValueError(
                     f"`{field}` of {self} with {len(keypoints)} people must have shape {shape}. "

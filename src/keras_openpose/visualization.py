@@ -113,6 +113,8 @@ def draw_pafs(image: np.ndarray, pafs: np.ndarray) -> np.ndarray:
     """
     picture = _canvas(image)
     maps = _enlarged(pafs, "pafs", picture.shape)
+    if not maps.shape[-1]:
+        return picture
     x, y = maps[..., ::2], maps[..., 1::2]
     strongest = np.hypot(x, y).argmax(axis=-1)[..., None]
     x, y = (np.take_along_axis(part, strongest, axis=-1)[..., 0] for part in (x, y))
@@ -128,6 +130,8 @@ def _canvas(image: np.ndarray) -> np.ndarray:
 
 def _colors(count: int) -> list[tuple[int, int, int]]:
     """Colours all around the wheel, as OpenPose draws."""
+    if count == 0:
+        return []
     hues = np.linspace(0, 360, count, endpoint=False, dtype=np.float32)
     hsv = np.stack([hues, np.full(count, 0.9), np.ones(count)], axis=-1).astype(np.float32)
     return [tuple(map(int, color)) for color in 255 * cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0]]
@@ -140,6 +144,8 @@ def _fixed(xy: np.ndarray) -> tuple[int, int]:
 
 def _enlarged(maps: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
     maps = np.asarray(maps, np.float32)
+    if maps.ndim == 3 and maps.shape[-1] == 0:
+        return np.zeros((*shape[:2], 0), np.float32)  # which OpenCV does not take
     if maps.ndim != 3:
         raise ValueError(
             f"`{name}` must have shape (height, width, channels), one image and one stage. "

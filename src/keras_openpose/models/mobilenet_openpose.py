@@ -18,11 +18,15 @@ class Variant(NamedTuple):
 
 
 VARIANTS = {
-    "v2_small": Variant(16, ((1, 8, 1, 1), (6, 16, 2, 2), (6, 16, 3, 2), (6, 32, 4, 2), (6, 48, 3, 1)), 64, 256),
+    "v2_small": Variant(
+        16, ((1, 8, 1, 1), (6, 16, 2, 2), (6, 16, 3, 2), (6, 32, 4, 2), (6, 48, 3, 1)), 64, 256
+    ),
 }
 
 
-def mobilenet_openpose(variant="v2_small", *, skeleton: Skeleton = COCO_18, weights=None, input_shape=(None, None, 3)):
+def mobilenet_openpose(
+    variant="v2_small", *, skeleton: Skeleton = COCO_18, weights=None, input_shape=(None, None, 3)
+):
     """Build."""
     row = VARIANTS[variant]
     images = keras.Input(input_shape, name="images")
@@ -82,5 +86,7 @@ def _branch(x, channels, name, row, stage):
     last = row.stage1 if stage == 1 else row.head
     units = ((row.head, 3), (row.head, 3), (row.head, 3), (last, 1))
     for n, (filters, kernel_size) in enumerate(units, 1):
-        x = layers.SeparableConv2D(filters, kernel_size, padding="same", activation="relu", name=f"{name}_conv{n}")(x)
+        x = layers.SeparableConv2D(
+            filters, kernel_size, padding="same", activation="relu", name=f"{name}_conv{n}"
+        )(x)
     return layers.SeparableConv2D(channels, 1, padding="same", name=f"{name}_conv5")(x)
