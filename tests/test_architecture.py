@@ -19,7 +19,7 @@ LEVELS = (
     "poses samples presets targets augmentation masks forward converters",
     "decoding people_json coco reading",
     "models data inference visualization",
-    "evaluation synthetic export video training",
+    "evaluation synthetic video",
     "__init__",
     "cli",
     "__main__",

@@ -16,19 +16,19 @@ from keras_openpose.backbones import list_backbones
 from keras_openpose.decoding import decode_poses
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
-from keras_openpose.losses import StageLoss
+from keras_openpose.losses import StageLoss, StageMetric
 from keras_openpose.models import from_preset, mobilenet_openpose, openpose
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
 from keras_openpose.presets import list_presets
 from keras_openpose.samples import PoseSample
 from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
-from keras_openpose.synthetic import synthetic_people
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 
 if TYPE_CHECKING:
     from keras_openpose.data import coco_dataset, pose_dataset
     from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
+    from keras_openpose.synthetic import synthetic_people
 
 __version__ = "0.1.0"
 
@@ -42,6 +42,7 @@ __all__ = [
     "Poses",
     "Skeleton",
     "StageLoss",
+    "StageMetric",
     "coco_dataset",
     "decode_poses",
     "draw_heatmaps",
@@ -61,12 +62,13 @@ __all__ = [
     "synthetic_people",
 ]
 
-# Loaded at first use: TensorFlow, which only training needs on other backends, and pycocotools.
+# Loaded at first use: TensorFlow, which on other backends only training needs, and pycocotools.
 _AT_FIRST_USE = {
     "CocoEvaluation": "evaluation",
     "coco_dataset": "data",
     "evaluate_coco": "evaluation",
     "pose_dataset": "data",
+    "synthetic_people": "synthetic",
 }
 
 
@@ -77,4 +79,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))
+    return sorted({*globals(), *__all__})

@@ -140,6 +140,7 @@ def _sample(folder, record: dict, people: list[dict], orders: dict, skeleton: Sk
         areas=areas,
         ignore=ignore,
         image_id=record["id"],
+        size=(record["height"], record["width"]),
     )
 
 

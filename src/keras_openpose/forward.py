@@ -19,12 +19,12 @@ def forward_pass(model: keras.Model, skeleton: Skeleton) -> Forward:
     """Last stage of a model as a compiled function, NumPy in and out, made once for each model."""
     expected = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
     outputs = getattr(model, "output", None)
-    found = {name: maps.shape[-1] for name, maps in outputs.items()} if isinstance(outputs, dict) else outputs
+    found = {name: maps.shape[-1] for name, maps in outputs.items()} if isinstance(outputs, dict) else {}
     if found != expected:
         raise ValueError(
             f"The model must give the maps of {skeleton.name}: {expected['heatmaps']} heatmaps "
             f"({skeleton.num_keypoints} keypoints and background) and {expected['pafs']} PAF channels "
-            f"({skeleton.num_limbs} limbs). Received a model with: {found}. "
+            f"({skeleton.num_limbs} limbs). Received a model with: {found or 'no outputs by name'}. "
             "Pass the `skeleton` that the model was made for."
         )
     if model not in _compiled:

@@ -1,95 +1,72 @@
-"""From a file to the pixels that the input will show, as TensorFlow ops."""
-
-from collections.abc import Callable
+"""From a file to the pixels that the input shows, as TensorFlow ops."""
 
 import tensorflow as tf
 
-from keras_openpose.augmentation import invert, transform
+from keras_openpose.augmentation import transform
 from keras_openpose.geometry import resize_coordinates
 
-# libjpeg decodes to 1/2, 1/4 and 1/8 of the size at little cost. Shrinking by that much beforehand is
-# also what keeps the warp, which reads four pixels for each of its own, from skipping pixels.
+# libjpeg decodes to 1/2, 1/4 or 1/8 of the size. Where the input shrinks a photograph more, that is
+# what keeps the warp, which mixes four pixels for each of its own, from skipping pixels.
 _RATIOS = (1, 2, 4, 8)
 
 
-def read_pixels(
-    source: tf.Tensor,
-    on_disk: tf.Tensor,
-    *,
-    place: Callable[[tf.Tensor], tf.Tensor],
-    size: tuple[int, int],
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Decode what an input shows of a photograph, shrunk by 2, 4 or 8 where the input shrinks more.
+def plan_reading(from_input: tf.Tensor, image_size: tf.Tensor, *, size: tuple[int, int]) -> dict[str, tf.Tensor]:
+    """What to decode of photographs for an input: at which size, and which part.
+
+    Args:
+        from_input: `(crops, 2, 3)` affine maps of pixels of the input to those of the photograph.
+        image_size: `(crops, 2)`, height and width of the photographs.
+        size: height and width of the input.
+
+    Returns:
+        `"reduction"` `(crops,)` and `"window"` `(crops, 4)`: y, x, height and width, for
+        `read_pixels`; `"to_pixels"` `(crops, 2, 3)`, affine maps of pixels of the input to those that
+        it reads.
+    """
+    step = tf.sqrt(tf.abs(tf.linalg.det(from_input[..., :2])))  # pixels of the photograph for one of the input
+    reduction = tf.reduce_sum(tf.cast(step[:, None] >= _RATIOS[1:], tf.int32), axis=1)
+    ratio = tf.gather(_RATIOS, reduction)[:, None]
+    scale = tf.cast(1 / ratio, tf.float32)[:, None]
+    to_reduced = tf.concat(
+        [from_input[..., :2] * scale, resize_coordinates(from_input[..., 2:], scale)], axis=2
+    )
+    bottom, right = float(size[0] - 1), float(size[1] - 1)
+    corners = transform(to_reduced, tf.constant([(0, 0), (right, 0), (0, bottom), (right, bottom)]))[..., ::-1]
+    last = -(-image_size // ratio) - 1
+    low = tf.clip_by_value(tf.cast(tf.floor(tf.reduce_min(corners, axis=1)), tf.int32), 0, last)
+    high = tf.clip_by_value(tf.cast(tf.floor(tf.reduce_max(corners, axis=1)), tf.int32) + 1, low, last)
+    offset = tf.cast(low[:, ::-1, None], tf.float32)
+    return {
+        "reduction": reduction,
+        "window": tf.concat([low, high - low + 1], axis=1),
+        "to_pixels": tf.concat([to_reduced[..., :2], to_reduced[..., 2:] - offset], axis=2),
+    }
+
+
+def read_pixels(source: tf.Tensor, on_disk: tf.Tensor, reduction: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """Decode part of a photograph, at 1, 1/2, 1/4 or 1/8 of its size.
 
     Args:
         source: path of an image file, or its contents.
         on_disk: whether it is a path.
-        place: maps `(2,)`, height and width of the photograph, to the `(2, 3)` affine map of its
-            pixels to those of the input.
-        size: height and width of the input.
+        reduction: 0, 1, 2 or 3.
+        window: `(4,)`, y, x, height and width in pixels of the reduced photograph.
 
     Returns:
-        Pixels `(any height, any width, 3)`, `uint8`; the affine map of pixels of the input to these;
-        and the one that `place` gave.
+        `(height, width, 3)`, `uint8`.
     """
     contents = tf.cond(on_disk, lambda: tf.io.read_file(source), lambda: source)
-    return tf.cond(
-        tf.io.is_jpeg(contents),
-        lambda: _read_jpeg(contents, place, size),
-        lambda: _read_other(contents, place),
-    )
 
-
-def _read_jpeg(contents, place, size):
-    image_size = tf.io.extract_jpeg_shape(contents)[:2]
-    to_input = place(image_size)
-    choice = _choose_ratio(to_input)
-    ratio = tf.gather(_RATIOS, choice)
-    to_pixels = _resized(invert(to_input), tf.cast(1 / ratio, tf.float32))
-    corner, extent = _window(to_pixels, size, -(-image_size // ratio))
-    window = tf.concat([corner, extent], axis=0)
-
-    def decode(ratio):
-        # libjpeg's faster ways, which differ from the exact ones by a few grey levels.
+    def decode_jpeg(ratio):  # libjpeg's faster ways differ from the exact ones by a few grey levels
         return lambda: tf.io.decode_and_crop_jpeg(
             contents, window, channels=3, ratio=ratio, fancy_upscaling=False, dct_method="INTEGER_FAST"
         )
 
-    pixels = tf.switch_case(choice, [decode(ratio) for ratio in _RATIOS])
-    return pixels, _moved(to_pixels, -tf.cast(corner[::-1], tf.float32)), to_input
+    def decode_other():
+        image = tf.io.decode_image(contents, channels=3, expand_animations=False)
+        reduced_size = -(-tf.shape(image)[:2] // tf.gather(_RATIOS, reduction))
+        reduced = tf.cast(tf.round(tf.image.resize(image, reduced_size, method="area")), tf.uint8)
+        return reduced[window[0] : window[0] + window[2], window[1] : window[1] + window[3]]
 
-
-def _read_other(contents, place):
-    image = tf.io.decode_image(contents, channels=3, expand_animations=False)
-    image_size = tf.shape(image)[:2]
-    to_input = place(image_size)
-    pixels_size = -(-image_size // tf.gather(_RATIOS, _choose_ratio(to_input)))
-    pixels = tf.image.resize(image, pixels_size, method="area")
-    scales = tf.cast(pixels_size / image_size, tf.float32)[::-1]
-    return tf.cast(tf.round(pixels), tf.uint8), _resized(invert(to_input), scales[:, None]), to_input
-
-
-def _choose_ratio(to_input: tf.Tensor) -> tf.Tensor:
-    """Index of the largest of the ratios after which the input still shrinks, or shows all there is."""
-    scale = tf.sqrt(tf.abs(tf.linalg.det(to_input[:, :2])))
-    return tf.reduce_sum(tf.cast(scale * _RATIOS[1:] <= 1, tf.int32))
-
-
-def _resized(affine: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    """An affine map to an image, when that image is resized."""
-    return tf.concat([affine[:, :2] * scale, resize_coordinates(affine[:, 2:], scale)], axis=1)
-
-
-def _moved(affine: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
-    return tf.concat([affine[:, :2], affine[:, 2:] + offset[:, None]], axis=1)
-
-
-def _window(to_pixels: tf.Tensor, size: tuple[int, int], limits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Corner and extent, `(y, x)` and `(height, width)`, of the pixels that the input can show."""
-    bottom, right = float(size[0] - 1), float(size[1] - 1)
-    corners = transform(to_pixels, tf.constant([(0, 0), (right, 0), (0, bottom), (right, bottom)]))[:, ::-1]
-    first = tf.clip_by_value(tf.cast(tf.floor(tf.reduce_min(corners, axis=0)), tf.int32), 0, limits - 1)
-    last = tf.clip_by_value(
-        tf.cast(tf.floor(tf.reduce_max(corners, axis=0)), tf.int32) + 1, first, limits - 1
-    )
-    return first, last - first + 1
+    jpegs = [decode_jpeg(ratio) for ratio in _RATIOS]
+    return tf.switch_case(tf.where(tf.io.is_jpeg(contents), reduction, len(jpegs)), [*jpegs, decode_other])

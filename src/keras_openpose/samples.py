@@ -24,6 +24,8 @@ class PoseSample:
         ignore: outlines of what training must neither learn nor punish, such as people without
             keypoints: polygons `(corners, 2)`, or masks as COCO RLE (`pycocotools.mask.encode`).
         image_id: what the labels call the image; shown in messages.
+        size: height and width of the image. Defaults to what the file says, which `pose_dataset`
+            then has to look up.
 
     Raises:
         ValueError: the shapes do not fit each other, or a person has no labelled keypoint.
@@ -45,6 +47,7 @@ class PoseSample:
     areas: np.ndarray | None = None
     ignore: Sequence[np.ndarray | dict] = ()
     image_id: int | str | None = None
+    size: tuple[int, int] | None = None
 
     def __post_init__(self):
         keypoints = np.asarray(self.keypoints, np.float32)

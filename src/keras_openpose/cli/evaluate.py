@@ -19,8 +19,17 @@ def run(options: argparse.Namespace) -> int:
         figures = evaluate_coco(
             model, options.images, options.annotations, skeleton=skeleton, results=file, **predict
         )
-    settings = ", ".join(f"{name} {value}" for name, value in predict.items() if name != "batch_size")
-    print(f"{options.preset or options.model}, {settings or 'default settings'}, in percent:")
+    print(f"{options.preset or options.model}{_flags(predict)}, in percent:")
     for name, value in figures.items():
         print(f"{name:<5}{value:6.1f}")
     return problems.exit_code
+
+
+def _flags(predict: dict) -> str:
+    """What AP depends on, as it was asked for."""
+    words = ""
+    for name, value in predict.items():
+        if name != "batch_size":
+            values = () if value is True else value if isinstance(value, list) else (value,)
+            words += " ".join((f" --{name.replace('_', '-')}", *map(str, values)))
+    return words

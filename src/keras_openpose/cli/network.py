@@ -1,6 +1,7 @@
 """The network that the command line names, and how it is asked."""
 
 import argparse
+import os
 
 import keras
 import numpy as np
@@ -35,6 +36,7 @@ def load_network(options: argparse.Namespace, problems: Problems) -> tuple[keras
 
 
 def _read_model(path: str) -> keras.Model:
+    os.stat(path)  # or the reason why not
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # a damaged file fails anywhere in Keras, with errors of every kind

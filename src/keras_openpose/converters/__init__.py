@@ -1,0 +1,1 @@
+"""Files of weights in foreign formats: read, and checked into a model handed in."""

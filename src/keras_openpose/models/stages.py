@@ -1,0 +1,27 @@
+"""What the networks here have in common: the size of their images and the form of their outputs."""
+
+from collections.abc import Sequence
+
+from keras import ops
+
+
+def check_input_shape(input_shape: Sequence[int | None], *, multiple: int):
+    """Refuse an input shape that is not (height, width, 3) in multiples of a number of pixels."""
+    fits = len(input_shape) == 3 and input_shape[2] == 3
+    if not fits or any(side is not None and (side < 1 or side % multiple) for side in input_shape[:2]):
+        raise ValueError(
+            f"`input_shape` must be (height, width, 3), height and width multiples of {multiple} or None. "
+            f"Received: {input_shape}."
+        )
+
+
+def stage_outputs(stages: Sequence[tuple]) -> dict:
+    """Outputs of a network from the (heatmaps, pafs) of its stages: one tensor each, with a stage axis."""
+    heatmaps, pafs = zip(*stages, strict=True)
+    return {"heatmaps": _stage_axis(heatmaps), "pafs": _stage_axis(pafs)}
+
+
+def _stage_axis(maps):
+    # Concatenated rather than stacked: `ops.stack` of two heads under MirroredStrategy on two CPU
+    # devices gave wrong updates of the biases.
+    return ops.concatenate([ops.expand_dims(one, 1) for one in maps], axis=1)
