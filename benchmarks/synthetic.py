@@ -1,4 +1,4 @@
-"""How many synthetic scenes one core draws in a second of its time (what other processes take does not count).
+"""How many synthetic scenes one core draws in a second of processor time.
 
 python benchmarks/synthetic.py [--size 192 192] [--people 1 4]
 """

@@ -68,7 +68,10 @@ if arguments.weights:
     model = ko.from_preset("mobilenet_v2_small_coco", file=arguments.weights)
 else:
     model = ko.mobilenet_openpose("v2_small")
-schedule = keras.optimizers.schedules.CosineDecay(0.0, arguments.steps, 1e-3, 2e-3, arguments.steps // 20)
+warmup = arguments.steps // 20
+schedule = keras.optimizers.schedules.CosineDecay(
+    0.0, arguments.steps - warmup, warmup_target=2e-3, warmup_steps=warmup
+)
 model.compile(
     keras.optimizers.Adam(schedule, global_clipnorm=1.0),
     loss={"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()},

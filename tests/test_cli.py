@@ -133,7 +133,9 @@ def test_folder_with_image_and_video_in_people_out(tmp_path, dots):
     assert process.returncode == 0, errors
     first, second = output.splitlines()
     assert re.fullmatch(r".*/in/photo\.png: 2 people, best score \d+\.\d, \d+ ms", first)
-    assert re.fullmatch(r".*/in/walk\.mp4: 24 frames, at most 2 people, \d+\.\d s", second)
+    assert re.fullmatch(
+        r".*/in/walk\.mp4: 24 frames, at most 2 people, best score \d+\.\d, \d+\.\d s", second
+    )
 
     names = {path.name for path in (tmp_path / "out").iterdir()}
     frames = [f"walk_{n:012d}_keypoints.json" for n in range(24)]
@@ -253,7 +255,7 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
         (["detect", "a.jpg", "--model", "m", "--file", "f"], "--file needs --preset"),
         (["detect", "a.jpg", "--model", "m", "--json", "coco"], "--json needs --output"),
         (["detect", "a.jpg", "--model", "m", "--scales", "0"], "--scales: must be a number above 0"),
-        (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "--input-size: must be a number above"),
+        (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "must be a number above 15"),
         (["detect", "--model", "m"], "PATH"),
         (["train"], "invalid choice"),
         ([], "COMMAND"),
@@ -464,7 +466,7 @@ def truncated(folder):
     [
         (classifier, "The model must give the maps of COCO_18: 19 heatmaps"),
         (truncated, "Not a network that Keras can load"),
-        (lambda folder: folder / "missing.keras", "Not a network that Keras can load"),
+        (lambda folder: folder / "missing.keras", "No such file or directory"),
     ],
     ids=["of another network", "truncated", "missing"],
 )
@@ -490,8 +492,7 @@ def test_a_preset_with_a_file_of_something_else_is_one_line_that_names_it(tmp_pa
     code, _, errors = run("detect", photo, model=("--preset", "mobilenet_v2_small_coco", "--file", wrong))
     assert code == 2
     assert len(errors) == 1
-    assert errors[0].startswith("keras-openpose: ")
-    assert str(wrong) in errors[0]
+    assert errors[0].startswith(f"keras-openpose: {wrong}: ")
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_the_network_is_loaded(tmp_path, run, photo):

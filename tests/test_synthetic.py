@@ -17,7 +17,7 @@ from keras_openpose.synthetic import drawing, scenes, synthetic_people
 from keras_openpose.synthetic import labels as labelling
 from keras_openpose.synthetic import outfit as outfits
 from keras_openpose.synthetic.figure import pose
-from keras_openpose.synthetic.outfit import MATERIALS, sample_colours, sample_outfit
+from keras_openpose.synthetic.outfit import MATERIALS, sample_colours, sample_outfits
 from keras_openpose.synthetic.stances import BUILD
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools
@@ -48,7 +48,7 @@ def scene_of(*people, outfit=0):
     tops, crowd = np.zeros(SIZE, np.int32), []
     for x, y, height, angles in people:
         rng = np.random.default_rng(outfit)
-        figure = figure_of(height, sample_outfit(rng, seated=False), sample_colours(rng), **angles)
+        figure = figure_of(height, sample_outfits(rng, seated=False), sample_colours(rng), **angles)
         layer = drawing.draw(figure, np.array([x, y]), SIZE)
         crowd.append(scenes.Person(figure, layer, figure.keypoints + np.array([x, y]), (0.0, 0.0, 0.0)))
         scenes.occupy(tops, layer, len(crowd))
@@ -158,7 +158,7 @@ def test_no_one_is_drawn_with_a_face_who_has_no_label_of_it():
     colours = np.zeros((len(MATERIALS), 3))
     colours[MATERIALS.index("white")] = 255  # of the eyes
     for heading, eyes in ((0, True), (math.pi, False)):
-        figure = figure_of(150, outfits._BODY, colours, heading=heading)
+        figure = figure_of(150, [outfits._BODY], colours, heading=heading)
         layer = drawing.draw(figure, np.array([96, 96]), SIZE)
         assert (layer.colours.max() > 100) == eyes
 

@@ -1,8 +1,10 @@
 """Files are written whole or not at all."""
 
+import numpy as np
 import pytest
 
-from keras_openpose.writing import write_whole
+from keras_openpose import read_image
+from keras_openpose.writing import write_image, write_whole
 
 
 def test_a_file_has_its_name_only_once_it_is_whole(tmp_path):
@@ -12,6 +14,8 @@ def test_a_file_has_its_name_only_once_it_is_whole(tmp_path):
         temporary.write_text("new")
         assert target.read_text() == "old"
         assert temporary.suffix == ".json"  # by which OpenCV chooses the format
+        written = temporary.stat().st_ino
+    assert target.stat().st_ino == written  # renamed: a copy could stop halfway
     assert target.read_text() == "new"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -39,3 +43,14 @@ def test_an_error_about_another_file_keeps_its_name(tmp_path):
     with pytest.raises(FileNotFoundError) as error, write_whole(tmp_path / "people.json"):
         (tmp_path / "labels.json").read_text()
     assert error.value.filename == str(tmp_path / "labels.json")
+
+
+def test_an_image_is_written_in_the_format_of_its_name(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (7, 5, 3)).astype(np.uint8)
+    write_image(tmp_path / "image.png", image)
+    np.testing.assert_array_equal(read_image(tmp_path / "image.png"), image)
+    with pytest.raises(ValueError, match=r"shape \(7, 5, 3\) as '.doc': .*image.doc"):
+        write_image(tmp_path / "image.doc", image)
+    with pytest.raises(ValueError, match=r"shape \(1, 20000, 3\) as '.webp'"):
+        write_image(tmp_path / "wide.webp", np.zeros((1, 20000, 3), np.uint8))
+    assert [path.name for path in tmp_path.iterdir()] == ["image.png"]

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -14,26 +15,28 @@ from keras_openpose.augmentation import (
     fit_affine,
     invert,
     jitter_color,
-    random_affine,
+    random_affines,
     transform,
     warp,
 )
 from keras_openpose.coco import coco_samples
 from keras_openpose.geometry import cell_to_pixel
 from keras_openpose.masks import draw_mask, pack_regions
-from keras_openpose.reading import read_pixels
-from keras_openpose.samples import PoseSample, fill_derived, report_problems
+from keras_openpose.reading import plan_reading, read_pixels, read_size
+from keras_openpose.samples import (
+    MIN_AREA,
+    MIN_KEYPOINTS,
+    PoseSample,
+    fill_derived,
+    people_to_centre,
+    report_problems,
+)
 from keras_openpose.skeletons import COCO_18, Skeleton
 from keras_openpose.targets import draw_heatmaps, draw_pafs
 
-# Who gets training crops of their own (CMU's genJSON.m of 2017): at least this many labelled
-# keypoints, or all of a smaller skeleton; at least this area in pixels; the middle of the box not
-# within this share of the longer side of the box of someone chosen before. Everyone else is drawn
-# wherever a crop shows them.
-MIN_KEYPOINTS, MIN_AREA, MIN_DISTANCE = 5, 32**2, 0.3
-
-TRAINING_BORDER = 128  # caffe_train pads with the grey that CMU's normalisation makes 0
-VALIDATION_BORDER = 0  # as predict_poses
+_TRAINING_BORDER = 128  # caffe_train pads with the grey that CMU's normalisation makes 0
+_VALIDATION_BORDER = 0  # as predict_poses
+_CROPS_AT_ONCE = 64  # laid out by one call: TensorFlow's ops cost by the call more than by the number
 
 
 def coco_dataset(
@@ -132,59 +135,65 @@ def pose_dataset(
     """
     _check_options(input_size, stride, shard)
     augmentation = Augmentation() if augment is True else augment or None
-    samples = _usable(samples, skeleton, on_error)
-    table = _tabulate(samples, skeleton, centred=augmentation is not None, cache=cache)
+    table = _tabulate(_usable(samples, skeleton, on_error), skeleton, input_size, augmentation, cache)
 
-    dataset = tf.data.Dataset.range(len(table.shown))
+    dataset = tf.data.Dataset.range(len(table.photographs))
     if shard:
         index, count = shard
         dataset = dataset.shard(count, index)
-    if shuffle if shuffle is not None else augmentation:
-        dataset = dataset.shuffle(len(table.shown), seed=seed)
+    if augment if shuffle is None else shuffle:
+        dataset = dataset.shuffle(len(table.photographs), seed=seed)
     draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
     dataset = tf.data.Dataset.zip(dataset.repeat(repeat), draws)
+    length = dataset.cardinality()
 
-    dataset = _read_all(dataset, table, tuple(input_size), augmentation, on_error)
-    draw = partial(
-        _draw, table, skeleton=skeleton, size=tuple(input_size), stride=stride, augmentation=augmentation
-    )
-    dataset = dataset.map(draw, num_parallel_calls=tf.data.AUTOTUNE)
+    aim = partial(_aim, table, size=input_size, augmentation=augmentation)
+    draw = partial(_draw, table, skeleton=skeleton, size=input_size, stride=stride, augmentation=augmentation)
+    dataset = dataset.batch(_CROPS_AT_ONCE).map(aim, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+    dataset = _read(dataset, table, on_error).map(draw, num_parallel_calls=tf.data.AUTOTUNE)
+    if on_error == "raise":  # after skips, no one knows
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
     return dataset.batch(batch_size, drop_remainder=drop_remainder).prefetch(tf.data.AUTOTUNE)
 
 
 class _Table(NamedTuple):
-    """All that is known of the samples beforehand, for look-up by number."""
+    """All that is known beforehand, for look-up by number."""
 
     sources: tf.Tensor  # (photographs,) path, or contents of the file
     on_disk: tf.Tensor  # (photographs,) whether it is a path
     names: tf.Tensor  # (photographs,) for messages
+    sizes: tf.Tensor  # (photographs, 2) height and width
     keypoints: tf.RaggedTensor  # (photographs, people, keypoints, 2)
     regions: tf.RaggedTensor  # (photographs, positions), of pack_regions
-    shown: tf.Tensor  # (samples,) number of the photograph
-    boxes: tf.Tensor  # (samples, 4) box of the person in the middle; not for validation
+    photographs: tf.Tensor  # (samples,) number of the photograph
+    boxes: tf.Tensor  # (samples, 4) box of the person in the middle; only for training
+    affines: tf.Tensor  # (samples, 2, 3) from photograph to input; only for validation
 
 
-def _tabulate(samples: Sequence[PoseSample], skeleton: Skeleton, *, centred: bool, cache: bool) -> _Table:
-    if centred:
-        chosen = [_people_to_centre(sample, skeleton) for sample in samples]
-        shown = np.repeat(np.arange(len(samples)), [len(people) for people in chosen])
-        boxes = np.concatenate([sample.boxes[people] for sample, people in zip(samples, chosen, strict=True)])
+def _tabulate(samples, skeleton, size, augmentation, cache) -> _Table:
+    if augmentation:
+        chosen = [people_to_centre(sample, skeleton) for sample in samples]
+        photographs = np.repeat(np.arange(len(samples)), [len(people) for people in chosen])
+        boxes = [box for sample, people in zip(samples, chosen, strict=True) for box in sample.boxes[people]]
+        affines = []
     else:
-        shown, boxes = np.arange(len(samples)), np.zeros((0, 4), np.float32)
-    if not len(shown):
+        photographs, boxes = np.arange(len(samples)), []
+        affines = [fit_affine(sample.size, size) for sample in samples]
+    if not len(photographs):
         raise ValueError(
-            f"There must be someone to train on: a person with at least {MIN_KEYPOINTS} labelled keypoints "
-            f"and an area of {MIN_AREA} pixels. Received: {len(samples)} sample(s) without."
+            f"There must be someone to train on, with {MIN_KEYPOINTS} labelled keypoints (or all, where the "
+            f"skeleton has fewer) and an area of {MIN_AREA} pixels. Received: {len(samples)} sample(s) without."
         )
-    keypoints = [fill_derived(sample.keypoints, skeleton) for sample in samples]
     return _Table(
         sources=tf.constant([_source(sample.image, cache) for sample in samples]),
         on_disk=tf.constant([not cache and not isinstance(sample.image, np.ndarray) for sample in samples]),
         names=tf.constant([str(sample) for sample in samples]),
-        keypoints=_ragged(keypoints),
+        sizes=tf.constant([sample.size for sample in samples], tf.int32),
+        keypoints=_ragged([fill_derived(sample.keypoints, skeleton) for sample in samples]),
         regions=_ragged([pack_regions(sample.ignore) for sample in samples]),
-        shown=tf.constant(shown),
-        boxes=tf.constant(boxes),
+        photographs=tf.constant(photographs),
+        boxes=tf.constant(np.reshape(boxes, (-1, 4)), tf.float32),
+        affines=tf.constant(np.reshape(affines, (-1, 2, 3)), tf.float32),
     )
 
 
@@ -195,76 +204,62 @@ def _ragged(arrays: Sequence[np.ndarray]) -> tf.RaggedTensor:
 def _source(image, cache: bool) -> str | bytes:
     if isinstance(image, np.ndarray):
         return tf.io.encode_png(image, compression=1).numpy()
-    path = os.fspath(image)
-    return tf.io.read_file(path).numpy() if cache else path
+    return tf.io.read_file(os.fspath(image)).numpy() if cache else os.fspath(image)
 
 
-def _people_to_centre(sample: PoseSample, skeleton: Skeleton) -> list[int]:
-    """CMU's choice of the people who get crops of their own."""
-    labelled = np.delete(~np.isnan(sample.keypoints).any(-1), skeleton.derived_indices[:, 0], axis=1)
-    enough = labelled.sum(1) >= min(MIN_KEYPOINTS, labelled.shape[1])
-    middles, reaches = (
-        sample.boxes[:, :2] + sample.boxes[:, 2:] / 2,
-        MIN_DISTANCE * sample.boxes[:, 2:].max(1),
-    )
-    chosen = []
-    for person in np.flatnonzero(enough & (sample.areas >= MIN_AREA)):
-        distances = np.linalg.norm(middles[chosen] - middles[person], axis=1)
-        if (distances >= reaches[chosen]).all():
-            chosen.append(person)
-    return chosen
+def _aim(table: _Table, numbers, draws, *, size, augmentation) -> dict[str, tf.Tensor]:
+    """Lay out crops: where they look, what to read for them."""
+    photographs = tf.gather(table.photographs, numbers)
+    if augmentation:
+        boxes = tf.gather(table.boxes, numbers)
+        to_input = random_affines([draws[0], 0], boxes, size=size, augmentation=augmentation)
+    else:
+        to_input = tf.gather(table.affines, numbers)
+    from_input = invert(to_input)
+    reading = plan_reading(from_input, tf.gather(table.sizes, photographs), size=size)
+    return {
+        "photograph": photographs,
+        "draw": draws,
+        "to_input": to_input,
+        "from_input": from_input,
+        **reading,
+    }
 
 
-def _read_all(dataset, table: _Table, size, augmentation, on_error) -> tf.data.Dataset:
-    """Sample numbers and random numbers -> the latter, the photographs' numbers and what `read_pixels` returns."""
+def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Dataset:
+    """Add `"pixels"`; where that fails, raise or leave out."""
     skipped = tf.Variable(0, trainable=False)
 
-    def read(number, draw):
-        photograph = tf.gather(table.shown, number)
-        if augmentation:
-            box = tf.gather(table.boxes, number)
-            affine = random_affine([draw, 0], box, size=size, augmentation=augmentation)
-            place = lambda _: affine  # noqa: E731
-        else:
-            place = partial(fit_affine, size=size)
-        source, on_disk = tf.gather(table.sources, photograph), tf.gather(table.on_disk, photograph)
-        return photograph, draw, *read_pixels(source, on_disk, place=place, size=size)
+    def read(crop):
+        source, on_disk = (tf.gather(column, crop["photograph"]) for column in (table.sources, table.on_disk))
+        return {**crop, "pixels": read_pixels(source, on_disk, crop["reduction"], crop["window"])}
 
-    def report(number, draw):
-        name = tf.gather(table.names, tf.gather(table.shown, number))
+    def report(crop):
+        name = tf.gather(table.names, crop["photograph"])
         if on_error == "raise":
             tf.debugging.Assert(False, ["Photograph cannot be read:", name])
         else:
             count = skipped.assign_add(1)
-            tf.print(
-                "Skipped a photograph that cannot be read:",
-                name,
-                "- so far:",
-                count,
-                output_stream=sys.stderr,
-            )
+            tf.print("Left out, cannot be read:", name, "- so far", count, output_stream=sys.stderr)
         return False
 
-    def attempt(*element):  # the `try` of tf.data: the first branch that gives an element
-        one = tf.data.Dataset.from_tensors(element)
-        return one.map(read).ignore_errors().concatenate(one.filter(report).map(read)).take(1)
+    def attempt(crop):  # the `try` of tf.data: the second part runs only if the first gave nothing
+        crop = tf.data.Dataset.from_tensors(crop)
+        return crop.map(read).ignore_errors().concatenate(crop.filter(report).map(read)).take(1)
 
-    count = dataset.cardinality()
-    dataset = dataset.interleave(attempt, cycle_length=os.cpu_count(), num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.apply(tf.data.experimental.assert_cardinality(count)) if on_error == "raise" else dataset
+    return crops.interleave(attempt, cycle_length=os.cpu_count(), num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _draw(
-    table: _Table, photograph, draw, pixels, to_pixels, to_input, *, skeleton, size, stride, augmentation
-):
-    """The image, its targets and its mask."""
-    image = warp(pixels, to_pixels, size=size, border=TRAINING_BORDER if augmentation else VALIDATION_BORDER)
-    if augmentation and augmentation.color_jitter:
-        image = jitter_color(image, [draw, 1], augmentation.color_jitter)
-    keypoints = transform(to_input, table.keypoints[photograph])
+def _draw(table: _Table, crop, *, skeleton, size, stride, augmentation):
+    """The input, its targets and its mask."""
+    border = _TRAINING_BORDER if augmentation else _VALIDATION_BORDER
+    image = warp(crop["pixels"], crop["to_pixels"], size=size, border=border)
+    keypoints = transform(crop["to_input"], table.keypoints[crop["photograph"]])
     if augmentation:
+        if augmentation.color_jitter:
+            image = jitter_color(image, [crop["draw"], 1], augmentation.color_jitter)
         mirrored = tf.gather(keypoints, skeleton.flip_keypoints, axis=1)
-        keypoints = tf.where(tf.linalg.det(to_input[:, :2]) < 0, mirrored, keypoints)
+        keypoints = tf.where(tf.linalg.det(crop["to_input"][:, :2]) < 0, mirrored, keypoints)
 
     cells = (size[0] // stride, size[1] // stride)
     targets = {"heatmaps": draw_heatmaps(keypoints, size=cells, stride=stride)}
@@ -272,29 +267,28 @@ def _draw(
         targets["pafs"] = draw_pafs(keypoints, skeleton=skeleton, size=cells, stride=stride)
     rows, columns = (cell_to_pixel(index.ravel(), stride) for index in np.indices(cells))
     middles = tf.constant(np.stack([columns, rows], axis=1), tf.float32)
-    mask = draw_mask(table.regions[photograph], transform(invert(to_input), middles))
-    mask = tf.reshape(mask, cells)
-    return image, targets, mask
+    mask = draw_mask(table.regions[crop["photograph"]], transform(crop["from_input"], middles))
+    return image, targets, tf.reshape(mask, cells)
 
 
 def _usable(samples: Sequence[PoseSample], skeleton: Skeleton, on_error: str) -> list[PoseSample]:
-    problems = {}
-    for number, sample in enumerate(samples):
+    """Samples with their sizes, without those whose photograph is missing or no image."""
+    usable, problems = [], []
+    for sample in samples:
         if sample.keypoints.shape[1] != skeleton.num_keypoints:
             raise ValueError(
                 f"Samples must have the {skeleton.num_keypoints} keypoints of skeleton {skeleton.name}. "
                 f"Received: {sample.keypoints.shape[1]} for {sample}."
             )
-        if isinstance(sample.image, np.ndarray):
-            if sample.image.dtype != np.uint8 or sample.image.ndim != 3 or sample.image.shape[-1] != 3:
-                raise ValueError(
-                    "Image arrays must be `uint8` RGB of shape (height, width, 3). Received: "
-                    f"{sample.image.dtype} of shape {sample.image.shape} for sample {number}."
-                )
-        elif not tf.io.gfile.exists(os.fspath(sample.image)):
-            problems[number] = f"Not found: {sample}"
-    report_problems(list(problems.values()), on_error)
-    return [sample for number, sample in enumerate(samples) if number not in problems]
+        if not isinstance(sample.image, np.ndarray) and not tf.io.gfile.exists(os.fspath(sample.image)):
+            problems.append(f"not found: {sample}")
+            continue
+        try:
+            usable.append(sample if sample.size else replace(sample, size=read_size(sample.image)))
+        except tf.errors.InvalidArgumentError as error:
+            problems.append(f"not an image: {sample}: {error.message}")
+    report_problems(problems, on_error)
+    return usable
 
 
 def _check_options(input_size, stride, shard):

@@ -1,5 +1,7 @@
 """From a file to the pixels that the input shows, as TensorFlow ops."""
 
+import os
+
 import tensorflow as tf
 
 from keras_openpose.augmentation import transform
@@ -10,7 +12,23 @@ from keras_openpose.geometry import resize_coordinates
 _RATIOS = (1, 2, 4, 8)
 
 
-def plan_reading(from_input: tf.Tensor, image_size: tf.Tensor, *, size: tuple[int, int]) -> dict[str, tf.Tensor]:
+def read_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Height and width of an image file; of a JPEG only the header is decoded.
+
+    Raises:
+        tf.errors.InvalidArgumentError: the file is no JPEG, PNG, BMP or GIF image.
+    """
+    contents = tf.io.read_file(os.fspath(path))
+    if tf.io.is_jpeg(contents):
+        shape = tf.io.extract_jpeg_shape(contents)
+    else:
+        shape = tf.shape(tf.io.decode_image(contents, expand_animations=False))
+    return tuple(shape[:2].numpy().tolist())
+
+
+def plan_reading(
+    from_input: tf.Tensor, image_size: tf.Tensor, *, size: tuple[int, int]
+) -> dict[str, tf.Tensor]:
     """What to decode of photographs for an input: at which size, and which part.
 
     Args:
@@ -23,7 +41,9 @@ def plan_reading(from_input: tf.Tensor, image_size: tf.Tensor, *, size: tuple[in
         `read_pixels`; `"to_pixels"` `(crops, 2, 3)`, affine maps of pixels of the input to those that
         it reads.
     """
-    step = tf.sqrt(tf.abs(tf.linalg.det(from_input[..., :2])))  # pixels of the photograph for one of the input
+    step = tf.sqrt(
+        tf.abs(tf.linalg.det(from_input[..., :2]))
+    )  # pixels of the photograph for one of the input
     reduction = tf.reduce_sum(tf.cast(step[:, None] >= _RATIOS[1:], tf.int32), axis=1)
     ratio = tf.gather(_RATIOS, reduction)[:, None]
     scale = tf.cast(1 / ratio, tf.float32)[:, None]
@@ -31,7 +51,9 @@ def plan_reading(from_input: tf.Tensor, image_size: tf.Tensor, *, size: tuple[in
         [from_input[..., :2] * scale, resize_coordinates(from_input[..., 2:], scale)], axis=2
     )
     bottom, right = float(size[0] - 1), float(size[1] - 1)
-    corners = transform(to_reduced, tf.constant([(0, 0), (right, 0), (0, bottom), (right, bottom)]))[..., ::-1]
+    corners = transform(to_reduced, tf.constant([(0, 0), (right, 0), (0, bottom), (right, bottom)]))[
+        ..., ::-1
+    ]
     last = -(-image_size // ratio) - 1
     low = tf.clip_by_value(tf.cast(tf.floor(tf.reduce_min(corners, axis=1)), tf.int32), 0, last)
     high = tf.clip_by_value(tf.cast(tf.floor(tf.reduce_max(corners, axis=1)), tf.int32) + 1, low, last)

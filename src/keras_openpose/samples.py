@@ -9,6 +9,10 @@ import numpy as np
 
 from keras_openpose.skeletons import Skeleton
 
+MIN_KEYPOINTS = 5  # or all, where the skeleton has fewer; genJSON.m, `num_keypoints`
+MIN_AREA = 32**2  # pixels of the photograph; genJSON.m, `area`
+MIN_DISTANCE = 0.3  # between middles of boxes, as a share of the longer side of the earlier; genJSON.m
+
 
 @dataclass(frozen=True, eq=False)
 class PoseSample:
@@ -61,6 +65,14 @@ class PoseSample:
                 f"Every person of {self} must have a labelled keypoint; the outline of one without belongs "
                 f"into `ignore`. Without: {np.flatnonzero(unlabelled.all(-1)).tolist()}."
             )
+        size = self.size
+        if isinstance(self.image, np.ndarray):
+            if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
+                raise ValueError(
+                    "An image array must be `uint8` RGB of shape (height, width, 3). "
+                    f"Received: {self.image.dtype} of shape {self.image.shape}."
+                )
+            size = self.image.shape[:2]
         boxes = _around(keypoints) if self.boxes is None else np.asarray(self.boxes, np.float32)
         areas = boxes[..., 2:].prod(-1) if self.areas is None else np.asarray(self.areas, np.float32)
         for field, array, shape in (
@@ -72,8 +84,8 @@ class PoseSample:
                     f"`{field}` of {self} with {len(keypoints)} people must have shape {shape}. "
                     f"Received: {array.shape}."
                 )
-        for field, array in (("keypoints", keypoints), ("boxes", boxes), ("areas", areas)):
-            object.__setattr__(self, field, array)  # the way to fill a frozen dataclass
+        for field, value in (("keypoints", keypoints), ("boxes", boxes), ("areas", areas), ("size", size)):
+            object.__setattr__(self, field, value)  # the way to fill a frozen dataclass
 
     def __str__(self):
         name = "an image array" if isinstance(self.image, np.ndarray) else os.fspath(self.image)
@@ -84,6 +96,31 @@ def _around(keypoints: np.ndarray) -> np.ndarray:
     low = np.nanmin(keypoints, axis=1) if len(keypoints) else np.zeros((0, 2), np.float32)
     high = np.nanmax(keypoints, axis=1) if len(keypoints) else np.zeros((0, 2), np.float32)
     return np.concatenate([low, high - low], axis=1)
+
+
+def people_to_centre(sample: PoseSample, skeleton: Skeleton) -> list[int]:
+    """People who get training crops of their own, as CMU chose them (genJSON.m of 2017).
+
+    They have enough labelled keypoints (derived ones not counted), are large enough, and keep their
+    distance from those chosen before. The others are drawn wherever a crop shows them.
+
+    Args:
+        sample: a photograph and its people.
+        skeleton: names the derived keypoints.
+
+    Returns:
+        Numbers of people of the sample.
+    """
+    labelled = np.delete(~np.isnan(sample.keypoints).any(-1), skeleton.derived_indices[:, 0], axis=1)
+    enough = labelled.sum(axis=1) >= min(MIN_KEYPOINTS, labelled.shape[1])
+    middles = sample.boxes[:, :2] + sample.boxes[:, 2:] / 2
+    reaches = MIN_DISTANCE * sample.boxes[:, 2:].max(axis=1)
+    chosen = []
+    for person in np.flatnonzero(enough & (sample.areas >= MIN_AREA)):
+        distances = np.linalg.norm(middles[chosen] - middles[person], axis=1)
+        if (distances >= reaches[chosen]).all():
+            chosen.append(int(person))
+    return chosen
 
 
 def fill_derived(keypoints: np.ndarray, skeleton: Skeleton) -> np.ndarray:

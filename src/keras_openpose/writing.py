@@ -6,6 +6,9 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 
 @contextlib.contextmanager
 def write_whole(path: str | os.PathLike) -> Iterator[Path]:
@@ -34,3 +37,25 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def write_image(path: str | os.PathLike, image: np.ndarray):
+    """Write an image in the format that the name ends in.
+
+    Args:
+        path: the file to write. One that exists is replaced.
+        image: `(height, width, 3)`, `uint8`, RGB.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: OpenCV does not write the format, or not that size.
+    """
+    suffix = Path(path).suffix
+    try:
+        encoded, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    except cv2.error:
+        encoded = False
+    if not encoded:
+        raise ValueError(f"OpenCV cannot write an image of shape {image.shape} as {suffix!r}: {path}")
+    with write_whole(path) as temporary:
+        temporary.write_bytes(data)

@@ -23,7 +23,7 @@ from keras_openpose.poses import Poses
 from keras_openpose.skeletons import COCO_18, COCO_KEYPOINTS
 from keras_openpose.synthetic import synthetic_people
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
-from keras_openpose.writing import write_whole
+from keras_openpose.writing import write_image
 
 _SIZE, _CELLS = (368, 432), (46, 54)
 _PICTURES = 4
@@ -51,20 +51,25 @@ def run(options: argparse.Namespace) -> int:
     problems, folder = Problems(), Path(options.output)
     with problems.at(folder, fatal=True):
         folder.mkdir(parents=True, exist_ok=True)
+    strips, found = [], []
     with tempfile.TemporaryDirectory() as temporary:
-        paths = synthetic_people(options.scenes, size=_SIZE, seed=options.seed, folder=temporary)
-        looked = list(_look(*paths))
-        figures = _score([scene.poses for scene in looked], paths[1])
-    count = sum(len(scene.poses) for scene in looked)
-    print(f"Drew {options.scenes} scenes, found {count} people in them: AP {figures['AP']:.1f} of 100.")
+        images, annotations = synthetic_people(
+            options.scenes, size=_SIZE, seed=options.seed, folder=temporary
+        )
+        for scene in _look(images, annotations):
+            found.append(scene.poses)
+            if len(strips) < _PICTURES:
+                strips.append(_strip(scene))
+        figures = _score(found, annotations)
+    people = sum(map(len, found))
+    print(f"Drew {options.scenes} scenes, found {people} people in them: AP {figures['AP']:.1f} of 100.")
     print(_WHAT_IT_SHOWS)
 
-    strips = [_strip(scene) for scene in looked[:_PICTURES]]
     overview = cv2.resize(_sheet(strips), None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     with problems.at(folder, fatal=True):
         for number, strip in enumerate(strips, 1):
-            _write(folder / f"scene_{number}.png", _sheet([strip]))
-        _write(folder / "overview.png", overview)
+            write_image(folder / f"scene_{number}.png", _sheet([strip]))
+        write_image(folder / "overview.png", overview)
     print(f"Pictures: {folder / 'overview.png'} and {len(strips)} more beside it")
     return problems.exit_code
 
@@ -109,9 +114,3 @@ def _sheet(strips: list[np.ndarray]) -> np.ndarray:
 
 def _framed(picture: np.ndarray, *, bottom: int = 0, left: int = 0, right: int = 0) -> np.ndarray:
     return np.pad(picture, [(0, bottom), (left, right), (0, 0)], constant_values=_WHITE)
-
-
-def _write(path: Path, picture: np.ndarray):
-    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    with write_whole(path) as temporary:
-        temporary.write_bytes(data)

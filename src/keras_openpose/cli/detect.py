@@ -85,7 +85,7 @@ def _detect_images(
         found = find(list(images.values()))
         seconds = (time.perf_counter() - start) / len(group)
         for (path, image), poses in zip(images.items(), found, strict=True):
-            print(f"{path}: {_people(len(poses))}{_best(poses)}, {1000 * seconds:.0f} ms")
+            _say(path, _people(len(poses)), _best([poses]), f"{1000 * seconds:.0f} ms")
             if results:
                 with problems.at(path):
                     results.write_image(path, image, poses)
@@ -111,8 +111,8 @@ def _detect_video(path: Path, find: Find, results: Results | None, batch_size: i
         video.check_complete()
     finally:
         if found:
-            most = _people(max(map(len, found)))
-            print(f"{path}: {len(found)} frames, at most {most}, {time.perf_counter() - start:.1f} s")
+            most, seconds = max(map(len, found)), time.perf_counter() - start
+            _say(path, f"{len(found)} frames", f"at most {_people(most)}", _best(found), f"{seconds:.1f} s")
 
 
 def _batches(items: Iterable, size: int) -> Iterator[list]:
@@ -121,9 +121,14 @@ def _batches(items: Iterable, size: int) -> Iterator[list]:
         yield batch
 
 
+def _say(path: Path, *words: str):
+    print(f"{path}: {', '.join(filter(None, words))}", flush=True)
+
+
 def _people(count: int) -> str:
     return "1 person" if count == 1 else f"{count} people"
 
 
-def _best(poses: Poses) -> str:
-    return f", best score {poses.pose_scores[0]:.1f}" if len(poses) else ""
+def _best(found: list[Poses]) -> str:
+    scores = [poses.pose_scores[0] for poses in found if len(poses)]
+    return f"best score {max(scores):.1f}" if scores else ""

@@ -21,7 +21,7 @@ _PREDICT_OPTIONS = (
 def load_network(options: argparse.Namespace, problems: Problems) -> tuple[keras.Model, Skeleton]:
     """The network of `--preset` and `--file`, or of `--model`, and whom it finds. Exits if there is none."""
     if options.preset:
-        with problems.at(f"--preset {options.preset}", fatal=True):
+        with problems.at(options.file or f"--preset {options.preset}", fatal=True):
             model, skeleton = from_preset(options.preset, file=options.file), PRESETS[options.preset].skeleton
             forward = forward_pass(model, skeleton)
     else:

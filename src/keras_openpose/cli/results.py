@@ -6,14 +6,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
 from keras_openpose.video import write_video
 from keras_openpose.visualization import draw_poses
-from keras_openpose.writing import write_whole
+from keras_openpose.writing import write_image, write_whole
 
 # Other kinds of images, which hold no colours or which OpenCV only reads, become PNG.
 _PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -49,8 +48,7 @@ class Results:
         """
         self._write_people(path, poses)
         suffix = path.suffix if path.suffix.lower() in _PICTURE_SUFFIXES else ".png"
-        target = self._claim(path.stem + suffix, path)
-        _write(target, _encode(self._draw(image, poses), suffix))
+        write_image(self._claim(path.stem + suffix, path), self._draw(image, poses))
 
     def write_frames(self, path: Path, frames: Iterable[tuple[np.ndarray, Poses]], fps: float):
         """Write a video of frames and their people, and the people of each if JSON is wanted.
@@ -75,14 +73,13 @@ class Results:
             OSError: the file cannot be written.
         """
         if self._json_form == "coco":
-            _write(self._folder / "results.json", json.dumps(self._coco).encode())
+            _write_json(self._folder / "results.json", self._coco)
 
     def _write_people(self, path: Path, poses: Poses, *, frame: int | None = None):
         if self._json_form == "openpose":
             # As OpenPose names them.
             name = path.stem if frame is None else f"{path.stem}_{frame:012d}"
-            target = self._claim(f"{name}_keypoints.json", path)
-            _write(target, json.dumps(poses_to_openpose(poses)).encode())
+            _write_json(self._claim(f"{name}_keypoints.json", path), poses_to_openpose(poses))
         elif self._json_form == "coco":
             origin = {"file_name": path.name} | ({} if frame is None else {"frame": frame})
             people = poses_to_coco(poses, self._image_id(path))
@@ -109,16 +106,6 @@ class Results:
         return draw_poses(np.zeros_like(image) if self._background == "black" else image, poses)
 
 
-def _encode(picture: np.ndarray, suffix: str) -> np.ndarray:
-    try:
-        encoded, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    except cv2.error:
-        encoded = False
-    if not encoded:
-        raise ValueError(f"OpenCV cannot write an image of shape {picture.shape} as {suffix}")
-    return data
-
-
-def _write(path: Path, data):
+def _write_json(path: Path, content):
     with write_whole(path) as temporary:
-        temporary.write_bytes(data)
+        temporary.write_text(json.dumps(content))

@@ -60,7 +60,7 @@ def load_frozen_graph(model: keras.Model, path: str | os.PathLike):
 
 
 def read_frozen_graph(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Constants of a frozen graph: every float tensor with elements, by the name of its variable.
+    """Weights of a frozen graph: every constant array of floats, by the name of its variable.
 
     Args:
         path: the `.pb` file, a binary GraphDef.
@@ -99,7 +99,7 @@ def _constant(node) -> tuple[str, memoryview | None]:
 
 
 def _array(tensor: memoryview) -> np.ndarray | None:
-    """Array of a TensorProto; None if it has no elements or is not of floats."""
+    """Array of a TensorProto; None if it is a scalar, has no elements or is not of floats."""
     dtype, shape, values = None, (), []
     for number, value in fields(tensor):
         if number == 1:
@@ -108,7 +108,7 @@ def _array(tensor: memoryview) -> np.ndarray | None:
             shape = tuple(_size(size) for number, size in _messages(value) if number == 2)
         elif number in (4, 5) and not isinstance(value, int):  # tensor_content, or float_val
             values.append(np.frombuffer(value, "<f4"))
-    if dtype != _FLOAT or 0 in shape:
+    if dtype != _FLOAT or not shape or 0 in shape:
         return None
     values = np.concatenate(values) if values else np.zeros(0, np.float32)
     # A single value stands for a whole array of it (tensor.proto): a view, however large it claims to be.

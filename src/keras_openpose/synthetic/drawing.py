@@ -1,5 +1,6 @@
 """From bones and outfits to pixels."""
 
+import itertools
 from typing import NamedTuple
 
 import cv2
@@ -53,7 +54,7 @@ class Layer(NamedTuple):
 
 
 def make_figures(
-    bones: Bones, outfits: list[Outfit], colours: np.ndarray, heights: np.ndarray, light: complex
+    bones: Bones, outfits: list[list[Outfit]], colours: np.ndarray, heights: np.ndarray, light: complex
 ) -> list[Figure]:
     """Figures of people, all at once, which takes hardly longer than one.
 
@@ -64,8 +65,8 @@ def make_figures(
         heights: pixels per body height, `(people,)`.
         light: the direction that the light comes from, of length 1.
     """
-    count, outfit = len(outfits), together(*outfits)
-    firsts = np.cumsum([0] + [len(outfit.parts) for outfit in outfits])  # solid of each person
+    count, outfit = len(outfits), together(*itertools.chain(*outfits))
+    firsts = np.cumsum([0] + [sum(len(worn.parts) for worn in person) for person in outfits])  # solids
     people = np.repeat(np.arange(count), np.diff(firsts))  # of each solid
     owners = np.repeat(people, outfit.counts)  # of each sphere
     starts = np.cumsum(outfit.counts) - outfit.counts  # first sphere of each solid
@@ -134,5 +135,5 @@ def draw(figure: Figure, position: np.ndarray, size: tuple[int, int]) -> Layer:
         (left, top),
         cv2.cvtColor(cv2.resize(canvas, small, interpolation=cv2.INTER_AREA), cv2.COLOR_RGBA2RGB),
         cv2.resize(alpha, small, interpolation=cv2.INTER_AREA),
-        solids[fine // 2 :: fine, fine // 2 :: fine],
+        cv2.resize(solids, small, interpolation=cv2.INTER_NEAREST),
     )

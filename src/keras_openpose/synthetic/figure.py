@@ -117,10 +117,16 @@ def pose(
         limbs: swing (forward), spread (outward), bend (of elbow or knee) and where an elbow bends to
             (0 forward, π/2 inward), `(people, 4, 4)`, of left arm, right arm, left leg and right leg.
     """
-    body = _rotation(camera_pitch) @ _rotation(tilt, heading, lean)
-    chest = body @ _rotation(bend, twist)
-    head = chest @ _rotation(nod, look, cock)
-    upper, lower = _limb_frames(*np.moveaxis(limbs, -1, 0))
+    none = np.zeros_like(heading)
+    camera, trunk, spine, neck = _rotations(
+        np.array([camera_pitch, tilt, bend, nod]),
+        np.array([none, heading, twist, look]),
+        np.array([none, lean, none, cock]),
+    )
+    body = camera @ trunk
+    chest = body @ spine
+    head = chest @ neck
+    upper, lower = _limb_frames(limbs)
     parents = np.array([chest, chest, body, body]).swapaxes(0, 1)
     return _assemble(build, body, chest, head, parents @ upper, parents @ lower)
 
@@ -152,15 +158,15 @@ def _assemble(build, body, chest, head, upper, lower) -> Bones:
     return Bones(origins, frames, thickness)
 
 
-def _limb_frames(swing, spread, bend, turn) -> tuple[np.ndarray, np.ndarray]:
-    """Axes of the upper and lower limbs in the trunk, `(people, 4, 3, 3)`, from `(people, 4)` each."""
-    sin_swing, cos_swing = np.sin(swing), np.cos(swing)
-    sin_spread, cos_spread = np.sin(spread) * _OUTWARD, np.cos(spread)
+def _limb_frames(limbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Axes of the upper and lower limbs in the trunk, `(people, 4, 3, 3)`."""
+    sin_swing, sin_spread, sin_bend, sin_turn = np.moveaxis(np.sin(limbs), -1, 0)
+    cos_swing, cos_spread, cos_bend, cos_turn = np.moveaxis(np.cos(limbs), -1, 0)
+    sin_spread, sin_bend = sin_spread * _OUTWARD, sin_bend * _BENDS
     along = np.array([sin_spread, cos_spread * cos_swing, cos_spread * sin_swing])
-    forward = np.array([np.zeros_like(swing), -sin_swing, cos_swing])
+    forward = np.array([np.zeros_like(sin_swing), -sin_swing, cos_swing])
     inward = np.array([-cos_spread, sin_spread * cos_swing, sin_spread * sin_swing]) * _OUTWARD
-    front = np.cos(turn) * forward + np.sin(turn) * inward
-    sin_bend, cos_bend = np.sin(bend) * _BENDS, np.cos(bend)
+    front = cos_turn * forward + sin_turn * inward
     lower_along, lower_front = cos_bend * along + sin_bend * front, cos_bend * front - sin_bend * along
     return _axes(along, front), _axes(lower_along, lower_front)
 
@@ -176,11 +182,11 @@ def _axes(along, front) -> np.ndarray:
     return np.array([side, along, front]).transpose(2, 3, 1, 0)
 
 
-def _rotation(pitch, yaw=0.0, roll=0.0) -> np.ndarray:
-    """Leans left by `roll`, then forward by `pitch`, then turns left by `yaw`, `(people, 3, 3)`."""
-    sp, cp, sy, cy, sr, cr = (f(angle) for angle in (pitch, yaw, roll) for f in (np.sin, np.cos))
-    rows = np.empty((3, 3, len(pitch)))
+def _rotations(pitch: np.ndarray, yaw: np.ndarray, roll: np.ndarray) -> np.ndarray:
+    """Lean left by `roll`, then forward by `pitch`, then turn left by `yaw`: `(...)` to `(..., 3, 3)`."""
+    (sp, sy, sr), (cp, cy, cr) = np.sin((pitch, yaw, roll)), np.cos((pitch, yaw, roll))
+    rows = np.empty((3, 3, *pitch.shape))
     rows[0, 0], rows[0, 1], rows[0, 2] = cy * cr - sy * sp * sr, -cy * sr - sy * sp * cr, sy * cp
     rows[1, 0], rows[1, 1], rows[1, 2] = cp * sr, cp * cr, sp
     rows[2, 0], rows[2, 1], rows[2, 2] = -sy * cr - cy * sp * sr, sy * sr - cy * sp * cr, cy * cp
-    return rows.transpose(2, 0, 1)
+    return np.moveaxis(rows, (0, 1), (-2, -1))

@@ -6,7 +6,7 @@ import numpy as np
 from keras_openpose.skeletons import COCO_KEYPOINTS
 from keras_openpose.synthetic.drawing import Layer
 from keras_openpose.synthetic.outfit import PARTS
-from keras_openpose.synthetic.scenes import SOLIDS, Scene
+from keras_openpose.synthetic.scenes import SOLID_BITS, Scene
 
 _CATEGORY_ID = 1
 # COCO's drawing of a person (person_keypoints_*.json, "skeleton"), by name.
@@ -89,9 +89,9 @@ def _keypoints(scene: Scene) -> np.ndarray:
     turned_away = np.array([person.figure.turned_away for person in scene.people])
     columns, rows = np.rint(np.moveaxis(places, -1, 0)).astype(int)
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    number, solid = np.divmod(scene.tops[rows * inside, columns * inside], SOLIDS)
-    parts = _parts(scene)[number, solid]
-    own = inside & (number == np.arange(1, len(places) + 1)[:, None])
+    tops = scene.tops[rows * inside, columns * inside]
+    parts = _parts(scene)[tops]
+    own = inside & (tops >> SOLID_BITS == np.arange(1, len(places) + 1)[:, None])
     far = turned_away & (parts == PARTS.index("trunk"))
     seen = own & _SHOWS[np.arange(len(COCO_KEYPOINTS)), parts] & ~far
     visibility = np.where(inside & ~(turned_away & _FACE), 1 + seen, 0)
@@ -100,11 +100,11 @@ def _keypoints(scene: Scene) -> np.ndarray:
 
 
 def _parts(scene: Scene) -> np.ndarray:
-    """Part of solid m of person n, both from 1 on, `(people + 1, solids)`."""
-    parts = np.zeros((len(scene.people) + 1, SOLIDS), int)
+    """The part that each number in `scene.tops` stands for."""
+    parts = np.zeros((len(scene.people) + 1, 1 << SOLID_BITS), int)
     for number, person in enumerate(scene.people, 1):
         parts[number, 1 : 1 + len(person.figure.parts)] = person.figure.parts
-    return parts
+    return parts.ravel()
 
 
 def _silhouette(layer: Layer, owners: np.ndarray, number: int) -> dict:

@@ -230,10 +230,9 @@ _HAIR_TONES = (
 _EYE_TONES = ((40, 26, 18), (52, 36, 22), (50, 66, 84), (48, 70, 46))
 
 
-def sample_outfit(rng: np.random.Generator, *, seated: bool) -> Outfit:
-    """Everything that a person consists of, and a seat if seated."""
-    top = one_of(rng, _TOPS)
-    worn = [_BODY, one_of(rng, _HAIR), top, one_of(rng, _FRONTS), one_of(rng, _BOTTOMS)]
+def sample_outfits(rng: np.random.Generator, *, seated: bool) -> list[Outfit]:
+    """Everything that a person consists of, body, hair and clothes, and a seat if seated."""
+    worn = [_BODY, *(one_of(rng, choices) for choices in (_HAIR, _TOPS, _FRONTS, _BOTTOMS))]
     if rng.random() < 0.6:
         worn.append(_HEM)
     if rng.random() < 0.25:
@@ -242,7 +241,7 @@ def sample_outfit(rng: np.random.Generator, *, seated: bool) -> Outfit:
         worn.append(_BEARD)
     if seated:
         worn.append(one_of(rng, _SEATS))
-    return together(*worn)
+    return worn
 
 
 def sample_colours(rng: np.random.Generator) -> np.ndarray:

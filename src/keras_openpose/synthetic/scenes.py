@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_openpose.synthetic.backgrounds import paint_background
 from keras_openpose.synthetic.drawing import SEAT, Figure, Layer, draw, make_figures
-from keras_openpose.synthetic.outfit import sample_colours, sample_outfit
+from keras_openpose.synthetic.outfit import sample_colours, sample_outfits
 from keras_openpose.synthetic.stances import sample_people
 
 # Body heights, in shorter sides of the image: of the largest person in a scene, and the least of all.
@@ -16,7 +16,7 @@ _LARGEST, _SMALLEST = (0.50, 1.20), 0.42
 _ATTEMPTS = 7  # to find room for a person
 _SHARE_ABOVE = 0.6  # of the keypoints, that the lower border of the image never cuts off
 _LEAST_SHARE = 0.4  # of the keypoints, that are in the image and behind no one else
-SOLIDS = 256  # numbers of solids per person
+SOLID_BITS = 8  # solid m of person n, both from 1 on, has the number 256 n + m
 
 
 class Person(NamedTuple):
@@ -33,12 +33,12 @@ class Scene(NamedTuple):
 
     image: np.ndarray  # (height, width, 3) uint8, RGB
     people: list[Person]  # from near to far
-    tops: np.ndarray  # (height, width), what each pixel shows: solid m of person n is 256 n + m, from 1 on
+    tops: np.ndarray  # (height, width), what each pixel shows, see `SOLID_BITS`
 
     @property
     def owners(self) -> np.ndarray:
         """1 + number of the person that each pixel shows, 0 for none, `(height, width)`."""
-        return self.tops // SOLIDS
+        return self.tops >> SOLID_BITS
 
 
 def sample_scene(rng: np.random.Generator, size: tuple[int, int], people: tuple[int, int]) -> Scene:
@@ -68,7 +68,7 @@ def sample_scene(rng: np.random.Generator, size: tuple[int, int], people: tuple[
 
 def _sample_figures(rng, heights) -> list[Figure]:
     bones, seated = sample_people(rng, len(heights), math.radians(20 * rng.random()))
-    outfits = [sample_outfit(rng, seated=sits) for sits in seated.tolist()]
+    outfits = [sample_outfits(rng, seated=sits) for sits in seated.tolist()]
     colours = np.array([sample_colours(rng) for _ in outfits])
     direction = math.pi * (0.1 + 0.8 * rng.random())
     light = complex(math.cos(direction), -math.sin(direction))  # from above
@@ -98,10 +98,10 @@ def _place(rng, figure: Figure, ground: float, tops: np.ndarray) -> Person | Non
 
 def occupy(tops: np.ndarray, layer: Layer, number: int):
     """Enters the solids of person `number` where no one in front has been entered (see `Scene.tops`)."""
-    top_of = np.arange(SOLIDS, dtype=np.int32) + number * SOLIDS
+    top_of = np.arange(number << SOLID_BITS, (number + 1) << SOLID_BITS, dtype=np.int32)
     top_of[[0, SEAT]] = 0, SEAT
     window = tops[layer.window]
-    np.copyto(window, top_of[layer.solids], where=window == 0)
+    np.copyto(window, cv2.LUT(layer.solids, top_of), where=window == 0)
 
 
 def _cast_shadows(rng, image, crowd):

