@@ -110,3 +110,49 @@ def run_graph(graph: tf.compat.v1.GraphDef):
     function = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
     run = function.prune(*(function.graph.get_tensor_by_name(name) for name in NAMES.values()))
     return lambda images: run(tf.constant(images, tf.float32)).numpy()
+
+
+def run_exactly(graph: tf.compat.v1.GraphDef, images) -> np.ndarray:
+    """The graph evaluated node by node in float64, which TensorFlow's kernels do not offer for all of it."""
+    values = {"image": tf.constant(images, tf.float64)}
+    for node in graph.node:  # in the order of evaluation
+        if node.op in _operations:  # not those that compute the size of the enlargement
+            values[node.name] = _operations[node.op](node, *(values.get(name) for name in node.input))
+    return values["Openpose/concat_stage7"].numpy()
+
+
+def _batch_norm(node, x, gamma, beta, mean, variance):
+    if node.attr["is_training"].b:
+        mean, variance = tf.nn.moments(x, (0, 1, 2))
+    return (x - mean) / tf.sqrt(variance + node.attr["epsilon"].f) * gamma + beta
+
+
+def _twice_as_large(node, x, size):
+    for axis in (1, 2):  # cell n lies at n / 2 of the source, which goes on beyond its last cell
+        length = x.shape[axis]
+        after = tf.gather(x, [*range(1, length), length - 1], axis=axis)
+        x = tf.reshape(
+            tf.stack([x, (x + after) / 2], axis + 1),
+            [2 * n if k == axis else n for k, n in enumerate(x.shape)],
+        )
+    return x
+
+
+def _constant(node):
+    array = tf.make_ndarray(node.attr["value"].tensor)
+    return tf.constant(array, tf.float64 if array.dtype == np.float32 else None)
+
+
+_operations = {
+    "Const": _constant,
+    "Conv2D": lambda node, x, k: tf.nn.conv2d(x, k, list(node.attr["strides"].list.i), "SAME"),
+    "DepthwiseConv2dNative": lambda node, x, k: tf.nn.depthwise_conv2d(
+        x, k, list(node.attr["strides"].list.i), "SAME"
+    ),
+    "FusedBatchNorm": _batch_norm,
+    "Relu": lambda node, x: tf.nn.relu(x),
+    "Relu6": lambda node, x: tf.nn.relu6(x),
+    "Add": lambda node, x, y: x + y,
+    "ConcatV2": lambda node, *xs: tf.concat(xs[:-1], -1),
+    "ResizeBilinear": _twice_as_large,
+}

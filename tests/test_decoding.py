@@ -276,6 +276,14 @@ def test_fragments_that_share_a_keypoint_are_not_one_person(draw_maps):
     assert sizes(found) == [18, 17]
 
 
+def test_a_body_that_has_its_leg_takes_no_second_one(draw_maps):
+    """Of two right legs by a body with a hidden neck the nearer is its own; the other stays apart."""
+    leg = [name for name in COCO_18.keypoints if name in ("right_hip", "right_knee", "right_ankle")]
+    rest = [name for name in COCO_18.keypoints if name not in leg]
+    people = [without(STANDING, "neck"), without(STANDING + np.array([-50, 10]), *rest)]
+    assert_found(people, decode_poses(*draw_maps(people, COCO_18, FIELD)))
+
+
 def test_fragments_far_apart_for_their_size_stay_apart(draw_maps):
     face = [name for name in COCO_18.keypoints if name in ("nose", "right_eye", "left_eye")]
     hidden = [name for name in COCO_18.keypoints if name not in face]

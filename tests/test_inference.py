@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_openpose import COCO_18, Skeleton, predict_poses, read_image
+from keras_openpose import BODY_25, COCO_18, Skeleton, predict_poses, read_image
 from keras_openpose.forward import forward_pass, run_network
 from keras_openpose.inference import _resize_maps
 
@@ -186,6 +186,22 @@ def test_a_mirrored_photograph_gives_the_mirrored_people(slats):
         scores = other.scores[order[1]][:, SLAT.flip_keypoints]
         # The lopsided network alone tells the two photographs apart.
         assert np.allclose(scores, one.scores[order[0]], atol=1e-4) == flip
+
+
+@pytest.mark.parametrize("skeleton", [COCO_18, BODY_25, SLAT], ids=lambda skeleton: skeleton.name)
+def test_perfect_maps_of_a_mirrored_image_are_averaged_onto_the_perfect_maps(skeleton, draw_maps):
+    person = np.random.default_rng(0).uniform(8, 120, (1, skeleton.num_keypoints, 2))
+    turned = person[:, skeleton.flip_keypoints] * (-1, 1) + (159, 0)
+    drawn, of_mirrored = (draw_maps(people, skeleton, (16, 20)) for people in (person, turned))
+
+    def perfect(images):
+        """Sees which way an image is turned by its first pixel."""
+        return [maps[None] for maps in (drawn if images[0, 0, 0, 0] else of_mirrored)]
+
+    image = np.zeros((1, 128, 160, 3), np.float32)
+    image[0, 0, 0] = 1
+    averaged = run_network(perfect, image, skeleton, flip=True)
+    np.testing.assert_allclose(averaged[0], np.concatenate(drawn, axis=-1), atol=1e-6)
 
 
 @pytest.mark.shared

@@ -6,10 +6,12 @@ import cv2
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from keras_openpose import StageLoss, mobilenet_openpose
 from keras_openpose.models.mobilenet_openpose import _normalize
+from published_graph import run_exactly, run_graph
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3)).astype("float32")
 MAPS = ("heatmaps", "pafs")
@@ -24,7 +26,7 @@ def model():
     rng = np.random.default_rng(0)
     for weight in model.weights:
         if "_norm_" in weight.path:
-            weight.assign(np.asarray(weight) + rng.uniform(-0.3, 0.3, weight.shape))
+            weight.assign(weight.numpy() + rng.uniform(-0.3, 0.3, weight.shape))
     return model
 
 
@@ -115,14 +117,16 @@ def test_features_of_stride_16_are_enlarged_by_tensorflows_first_rule(model):
 def test_every_weight_learns(arm):
     keras.utils.set_random_seed(1)
     model = mobilenet_openpose(skeleton=arm)
-    before = [np.asarray(weight) for weight in model.trainable_weights]
-    model.compile(keras.optimizers.SGD(1.0), {"heatmaps": StageLoss(), "pafs": StageLoss()})
+    before = [weight.numpy() for weight in model.trainable_weights]
+    model.compile(
+        keras.optimizers.SGD(1.0), {"heatmaps": StageLoss(), "pafs": StageLoss()}, jit_compile=False
+    )
     targets = {name: np.random.default_rng(3).normal(size=(3, 8, 12, 4)).astype("float32") for name in MAPS}
     model.fit(IMAGES, targets, verbose=0)
     still = [
         weight.path
         for weight, old in zip(model.trainable_weights, before, strict=True)
-        if np.array_equal(np.asarray(weight), old)
+        if np.array_equal(weight.numpy(), old)
     ]
     assert still == []
 
@@ -177,36 +181,51 @@ def test_an_unknown_variant_is_answered_with_the_known_ones():
 
 
 def photographs(shared, step=1):
-    for path in sorted((shared / "data/coco/val2017").glob("*.jpg"))[::step]:
-        yield cv2.resize(cv2.imread(str(path)), SIZE[::-1]).astype("float32")
+    """The COCO photographs as the published graph takes them: BGR, squashed to its size."""
+    paths = sorted((shared / "data/coco/val2017").glob("*.jpg"))[::step]
+    return [cv2.resize(cv2.imread(str(path)), SIZE[::-1]).astype("float32") for path in paths]
 
 
 def published_maps(model, bgr):
-    """Last stage as the published graph gives it, from images as it takes them."""
-    maps = model(bgr[..., ::-1].copy(), training=False)
+    """Last stage in the form of the published graph."""
+    maps = model(np.ascontiguousarray(bgr[..., ::-1]), training=False)
     return np.concatenate([np.asarray(maps[name])[:, -1] for name in MAPS], axis=-1)
 
 
 @pytest.fixture(scope="module")
 def graph(shared):
-    import tensorflow as tf
-
-    path = shared / "weights/mobilenet_v2_small_graph_opt.pb"
-    return tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    content = (shared / "weights/mobilenet_v2_small_graph_opt.pb").read_bytes()
+    return tf.compat.v1.GraphDef.FromString(content)
 
 
 @pytest.mark.shared
 @pytest.mark.slow
 def test_photographs_give_what_tensorflow_gets_from_the_published_graph(shared, mobilenet, graph):
-    from published_graph import run_graph
-
     run = run_graph(graph)
     differences = [
         np.abs(published_maps(mobilenet, image[None]) - run(image[None])).max()
         for image in photographs(shared)
     ]
-    # Measured: median 4e-5; 54 of 57 within 1e-3, the others up to 3e-3. There the graph is itself that
-    # far from what it means: the next test.
+    # Measured: median 4e-5, and 54 of the 57 within 1e-3. On the others, up to 3e-3, it is the graph
+    # whose rounding is that large: next test.
     assert np.median(differences) < 1e-4
     assert np.mean(np.array(differences) < 1e-3) > 0.9
     assert max(differences) < 1e-2
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_photographs_give_what_the_published_graph_means(shared, mobilenet, graph):
+    # Every photograph: largest difference 4e-4. TensorFlow's own run of the graph: 2.7e-3.
+    for image in photographs(shared, step=3):
+        exact = run_exactly(graph, image[None])
+        assert np.abs(published_maps(mobilenet, image[None]) - exact).max() < 1e-3
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_a_batch_of_eight_photographs_gives_what_each_gives_in_the_published_graph(shared, mobilenet, graph):
+    run = run_graph(graph)
+    images = np.stack(photographs(shared, step=7)[:8])
+    expected = np.concatenate([run(image[None]) for image in images])
+    assert np.abs(published_maps(mobilenet, images) - expected).max() < 1e-3

@@ -41,27 +41,24 @@ def plan_reading(
         `read_pixels`; `"to_pixels"` `(crops, 2, 3)`, affine maps of pixels of the input to those that
         it reads.
     """
-    step = tf.sqrt(
-        tf.abs(tf.linalg.det(from_input[..., :2]))
-    )  # pixels of the photograph for one of the input
+    step = tf.sqrt(tf.abs(tf.linalg.det(from_input[..., :2])))  # pixels of the photograph to one of the input
     reduction = tf.reduce_sum(tf.cast(step[:, None] >= _RATIOS[1:], tf.int32), axis=1)
     ratio = tf.gather(_RATIOS, reduction)[:, None]
     scale = tf.cast(1 / ratio, tf.float32)[:, None]
-    to_reduced = tf.concat(
-        [from_input[..., :2] * scale, resize_coordinates(from_input[..., 2:], scale)], axis=2
-    )
+    offset = resize_coordinates(from_input[..., 2:], scale)
+    to_reduced = tf.concat([from_input[..., :2] * scale, offset], axis=2)
+
     bottom, right = float(size[0] - 1), float(size[1] - 1)
-    corners = transform(to_reduced, tf.constant([(0, 0), (right, 0), (0, bottom), (right, bottom)]))[
-        ..., ::-1
-    ]
+    corners = tf.constant([(0, 0), (right, 0), (0, bottom), (right, bottom)])
+    corners = transform(to_reduced, corners)[..., ::-1]
     last = -(-image_size // ratio) - 1
     low = tf.clip_by_value(tf.cast(tf.floor(tf.reduce_min(corners, axis=1)), tf.int32), 0, last)
     high = tf.clip_by_value(tf.cast(tf.floor(tf.reduce_max(corners, axis=1)), tf.int32) + 1, low, last)
-    offset = tf.cast(low[:, ::-1, None], tf.float32)
+    corner = tf.cast(low[:, ::-1, None], tf.float32)
     return {
         "reduction": reduction,
         "window": tf.concat([low, high - low + 1], axis=1),
-        "to_pixels": tf.concat([to_reduced[..., :2], to_reduced[..., 2:] - offset], axis=2),
+        "to_pixels": tf.concat([to_reduced[..., :2], offset - corner], axis=2),
     }
 
 

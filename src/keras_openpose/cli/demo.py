@@ -98,7 +98,7 @@ def _strip(scene: _Looked) -> np.ndarray:
         scene.image,
         draw_heatmaps(faded, scene.heatmaps),
         draw_pafs(faded, scene.pafs),
-        draw_poses(scene.image, scene.poses),
+        draw_poses(scene.image, scene.poses, thickness=5),
     )
     return np.concatenate([_framed(panel, bottom=_MARGIN, right=_MARGIN) for panel in panels], axis=1)
 

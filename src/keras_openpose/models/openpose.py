@@ -8,10 +8,11 @@ import os
 from collections.abc import Sequence
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from keras_openpose.backbones import apply_backbone, load_imagenet_weights
-from keras_openpose.converters.keras_file import load_keras_file
+from keras_openpose.models.stages import check_input_shape, stage_outputs
+from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
 
@@ -40,8 +41,8 @@ def openpose(
         num_stages: how many stages, at least 1. Defaults to 6.
         feature_channels: channels of the 3×3 convolutions between backbone and stages; `()` feeds the
             backbone's features to the stages as they are. Defaults to `(256, 128)`.
-        weights: None for random ones, `"imagenet"` for a named backbone trained on ImageNet, or a
-            `.weights.h5` or `.keras` file of such a network.
+        weights: None for random ones, `"imagenet"` for a named backbone trained on ImageNet, `"coco"` for
+            published ones (see `list_presets()`), or a `.weights.h5` or `.keras` file of such a network.
         input_shape: height, width (multiples of 8, or None for any) and 3.
 
     Returns:
@@ -63,7 +64,9 @@ def openpose(
         assert maps["heatmaps"].shape == (1, 2, 8, 12, 19)
         ```
     """
-    _check(num_stages, input_shape)
+    if num_stages < 1:
+        raise ValueError(f"`num_stages` must be at least 1. Received: {num_stages}.")
+    check_input_shape(input_shape, multiple=8)
     images = keras.Input(input_shape, name="images")
     features = apply_backbone(backbone, images)
     for n, channels in enumerate(feature_channels, 1):
@@ -78,10 +81,12 @@ def openpose(
         if stage < num_stages:
             x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, features])
 
-    heatmaps, pafs = (_stage_axis(maps) for maps in zip(*stages, strict=True))
     name = backbone.name if isinstance(backbone, keras.Model) else backbone
-    model = keras.Model(images, {"heatmaps": heatmaps, "pafs": pafs}, name=f"openpose_{name}")
-    _load_weights(model, backbone, weights)
+    model = keras.Model(images, stage_outputs(stages), name=f"openpose_{name}")
+    if weights == "imagenet":
+        load_imagenet_weights(model, backbone)
+    else:
+        load_weights(model, weights, preset=f"openpose_{name}_coco")
     return model
 
 
@@ -106,33 +111,3 @@ def _conv(x, channels: int, kernel_size: int, name: str):
 def _output(x, channels: int, name: str):
     # In float32 under any policy: OpenCV, which reads the maps, takes nothing narrower.
     return layers.Conv2D(channels, 1, name=name, dtype="float32")(x)
-
-
-def _stage_axis(maps):
-    # Concatenated rather than stacked: `ops.stack` of two heads under MirroredStrategy on two CPU
-    # devices gave wrong updates of the biases.
-    return ops.concatenate([ops.expand_dims(one, 1) for one in maps], axis=1)
-
-
-def _check(num_stages, input_shape):
-    if num_stages < 1:
-        raise ValueError(f"`num_stages` must be at least 1. Received: {num_stages}.")
-    if len(input_shape) != 3 or input_shape[-1] != 3 or any(side and side % 8 for side in input_shape[:2]):
-        raise ValueError(
-            "`input_shape` must be (height, width, 3), height and width multiples of 8 or None. "
-            f"Received: {input_shape}."
-        )
-
-
-def _load_weights(model: keras.Model, backbone, weights):
-    if weights is None:
-        return
-    if weights == "imagenet":
-        load_imagenet_weights(model, backbone)
-    elif weights == "coco":
-        raise ValueError(
-            f"`weights='coco'`: there are no published weights yet for openpose({backbone!r}). Choose None, "
-            "'imagenet' or a file; `list_presets()` lists the networks with published weights."
-        )
-    else:
-        load_keras_file(model, weights)

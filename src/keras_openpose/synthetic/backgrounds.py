@@ -1,6 +1,7 @@
 """Backgrounds: rooms, landscapes, streets, plain and patterned walls, with clutter in front of them."""
 
 import colorsys
+import math
 
 import cv2
 import numpy as np
@@ -146,16 +147,29 @@ def _roughen(rng, image):
     """Adds blotches of a random size to the image, in place."""
     height, width = image.shape[:2]
     cell = int(rng.integers(2, 9))
-    cells = np.frombuffer(rng.bytes((height // cell) * (width // cell)), np.uint8).reshape(height // cell, -1)
+    cells = random_bytes(rng, (height // cell, width // cell))
     noise = cv2.cvtColor(cv2.resize(cells, (width, height)), cv2.COLOR_GRAY2RGB)
     strength = 0.25 * rng.random()
     cv2.addWeighted(image, 1, noise, strength, -127.5 * strength, dst=image)
 
 
+def random_bytes(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Noise of that shape, uint8, from all bits of the generator: a third of the time of `rng.bytes`."""
+    count = math.prod(shape)
+    return rng.integers(1 << 64, size=-(-count // 8), dtype=np.uint64).view(np.uint8)[:count].reshape(shape)
+
+
 def _shade(rng, image, colour, contrast):
     """Fills the image with colours that change smoothly around one."""
-    corners = np.clip(colour + contrast * (rng.random((3, 3, 1)) - 0.5), 0, 255).astype(np.uint8)
-    cv2.resize(corners, (image.shape[1], image.shape[0]), dst=image, interpolation=cv2.INTER_LINEAR)
+    corners = np.clip(colour + contrast * (rng.random((3, 3, 1)) - 0.5), 0, 255)
+    smoothly_enlarge(corners.astype(np.uint8), image)
+
+
+def smoothly_enlarge(corners: np.ndarray, image: np.ndarray):
+    """Fills the image with a gradient; its steps of four pixels are finer than those of its grey levels."""
+    height, width = image.shape[:2]
+    steps = cv2.resize(corners, (width // 4 + 1, height // 4 + 1), interpolation=cv2.INTER_LINEAR)
+    cv2.resize(steps, (width, height), dst=image, interpolation=cv2.INTER_NEAREST)
 
 
 def _box(image, x, y, width, height, colour):

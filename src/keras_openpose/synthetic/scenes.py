@@ -6,7 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from keras_openpose.synthetic.backgrounds import paint_background
+from keras_openpose.synthetic.backgrounds import paint_background, random_bytes, smoothly_enlarge
 from keras_openpose.synthetic.drawing import SEAT, Figure, Layer, draw, make_figures
 from keras_openpose.synthetic.outfit import sample_colours, sample_outfits
 from keras_openpose.synthetic.stances import sample_people
@@ -60,8 +60,9 @@ def sample_scene(rng: np.random.Generator, size: tuple[int, int], people: tuple[
 
     floor = horizon + (0.3 + 0.6 * rng.random()) * camera_height * heights[-1]
     image = paint_background(rng, size, min(max(floor, 0.2 * size[0]), 0.9 * size[0]))
-    _cast_shadows(rng, image, crowd)
+    darkness = 0.1 + 0.6 * rng.random()
     for person in reversed(crowd):
+        _cast_shadow(image, person.shadow, darkness)
         _paste(image, person.layer)
     return Scene(_photograph(rng, image), crowd, tops)
 
@@ -104,15 +105,21 @@ def occupy(tops: np.ndarray, layer: Layer, number: int):
     np.copyto(window, cv2.LUT(layer.solids, top_of), where=window == 0)
 
 
-def _cast_shadows(rng, image, crowd):
-    """Darkens the ground below people, in place."""
-    height, width = image.shape[:2]
-    dark = np.full((height // 4, width // 4, 3), 255, np.uint8)
-    shade = 90 + 140 * rng.random()
-    for person in crowd:
-        x, y, half = (round(4 * value) for value in person.shadow)
-        cv2.ellipse(dark, (x, y), (half, half // 4), 0, 0, 360, (shade,) * 3, -1, cv2.LINE_AA, 4)
-    cv2.multiply(image, cv2.resize(dark, (width, height)), dst=image, scale=1 / 255)
+def _cast_shadow(image, shadow: tuple[float, float, float], darkness: float):
+    """Darkens the ground around (x, y), in place."""
+    (height, width), (x, y, half) = image.shape[:2], shadow
+    left, top, right, bottom = round(x - half), round(y - half / 4), round(x + half), round(y + half / 4)
+    rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
+    if rows.start < rows.stop and columns.start < columns.stop:
+        spot = cv2.resize(_SPOT, (right - left, bottom - top))
+        spot = cv2.convertScaleAbs(spot, alpha=-darkness, beta=255)[
+            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
+        window = image[rows, columns]
+        window[:] = cv2.multiply(window, spot, scale=1 / 255)
+
+
+_SPOT = cv2.GaussianBlur(cv2.circle(np.zeros((64, 64, 3), np.uint8), (32, 32), 22, (255,) * 3, -1), (0, 0), 5)
 
 
 def _paste(image, layer: Layer):
@@ -123,13 +130,12 @@ def _paste(image, layer: Layer):
 
 def _photograph(rng, image) -> np.ndarray:
     """Exposure, uneven light of some colour, blur, and noise of the sensor."""
-    height, width = image.shape[:2]
     if rng.random() < 0.5:
-        light = 110 * (1 + 0.3 * (rng.random((2, 2, 1)) - 0.5) + 0.2 * (rng.random(3) - 0.5))
-        light = cv2.resize(light.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
+        corners = 110 * (1 + 0.3 * (rng.random((2, 2, 1)) - 0.5) + 0.2 * (rng.random(3) - 0.5))
+        light = np.empty_like(image)
+        smoothly_enlarge(corners.astype(np.uint8), light)
         image = cv2.multiply(image, light, scale=1 / 110)
     if rng.random() < 0.35:
         image = cv2.GaussianBlur(image, (3, 3), 0.4 + 0.6 * rng.random())
-    noise = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape)
     exposure, strength = 0.65 + 0.55 * rng.random(), 0.14 * rng.random() ** 2
-    return cv2.addWeighted(image, exposure, noise, strength, -127.5 * strength)
+    return cv2.addWeighted(image, exposure, random_bytes(rng, image.shape), strength, -127.5 * strength)
