@@ -67,8 +67,9 @@ def _compile(model: keras.Model) -> Forward:
     def forward(images: np.ndarray) -> Maps:
         if any(side not in (None, given) for side, given in zip(own, images.shape[1:3], strict=True)):
             raise ValueError(
-                f"The network takes images of height and width {own} only. Asked for: {images.shape[1:3]}. Leave "
-                "out `input_size`, `scales` and `refine`, or build it with `input_shape=(None, None, 3)`."
+                f"The network takes images of height and width {own} only. Asked for: {images.shape[1:3]}. "
+                "Leave out `input_size`, `scales` and `refine`, or build the network with "
+                "`input_shape=(None, None, 3)`."
             )
         return tuple(keras.ops.convert_to_numpy(maps) for maps in run(np.asarray(images, np.float32)))
 

@@ -36,7 +36,7 @@ def pack_regions(regions: Sequence[np.ndarray | dict]) -> np.ndarray:
     if not bitmaps:
         return np.zeros(0, np.int32)
 
-    union = np.zeros(np.max([bitmap.shape for bitmap in bitmaps], axis=0) + (0, 2), np.int8)
+    union = np.zeros(np.add(np.max([bitmap.shape for bitmap in bitmaps], axis=0), (0, 2)), np.int8)
     for bitmap in bitmaps:
         union[: bitmap.shape[0], 1 : bitmap.shape[1] + 1] |= bitmap.view(np.int8)
     rows, columns = np.nonzero(np.diff(union, axis=1))
