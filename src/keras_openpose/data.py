@@ -182,7 +182,8 @@ def _tabulate(samples, skeleton, size, augmentation, cache) -> _Table:
     if not len(photographs):
         raise ValueError(
             f"There must be someone to train on, with {MIN_KEYPOINTS} labelled keypoints (or all, where the "
-            f"skeleton has fewer) and an area of {MIN_AREA} pixels. Received: {len(samples)} sample(s) without."
+            f"skeleton has fewer) and an area of {MIN_AREA} pixels. Received: {len(samples)} sample(s) "
+            "without."
         )
     return _Table(
         sources=tf.constant([_source(sample.image, cache) for sample in samples]),
@@ -294,7 +295,8 @@ def _usable(samples: Sequence[PoseSample], skeleton: Skeleton, on_error: str) ->
 def _check_options(input_size, stride, shard):
     if any(length <= 0 or length % stride for length in input_size):
         raise ValueError(
-            f"`input_size` must be height and width, multiples of the stride {stride}. Received: {input_size}."
+            f"`input_size` must be height and width, multiples of the stride {stride}. "
+            f"Received: {input_size}."
         )
     if shard and not 0 <= shard[0] < shard[1]:
         raise ValueError(f"`shard` must be (index, count) with 0 <= index < count. Received: {shard}.")
