@@ -105,9 +105,7 @@ def main():
         seconds = (time.perf_counter() - start) / len(truth.imgs)
         results = json.loads(output.read_text())
         output.unlink()
-        figures = coco_figures(
-            truth, results, with_people, COCOeval(iouType="keypoints").params.kpt_oks_sigmas
-        )
+        figures = coco_figures(truth, results, with_people)
         numbers = " | ".join(f"{figures[key]:.1f}" for key in ("AP", "AP50", "AR"))
         print(f"| {name} | {numbers} | {ghosts(truth, results):.2f} | {seconds:.2f} |", flush=True)
 

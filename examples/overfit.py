@@ -57,10 +57,7 @@ for image, heatmaps, pafs in zip(labels["images"], targets["heatmaps"], targets[
     scale = max(image["height"] / size[0], image["width"] / size[1])
     poses.keypoints[:] = (poses.keypoints + 0.5) * scale - 0.5
     found += ko.poses_to_coco(poses, image["id"])
-sigmas = np.array(
-    [ko.COCO_18.sigmas[ko.COCO_18.keypoints.index(name)] for name in truth.cats[1]["keypoints"]]
-)
-ideal = coco_figures(truth, found, chosen, sigmas)["AP"]
+ideal = coco_figures(truth, found, chosen)["AP"]
 
 # ## Training
 

@@ -115,9 +115,10 @@ def run_graph(graph: tf.compat.v1.GraphDef):
 def run_exactly(graph: tf.compat.v1.GraphDef, images) -> np.ndarray:
     """The graph evaluated node by node in float64, which TensorFlow's kernels do not offer for all of it."""
     values = {"image": tf.constant(images, tf.float64)}
-    for node in graph.node:  # in the order of evaluation
+    for node in sorted(graph.node, key=lambda node: node.op != "Const"):  # the rest is in order of evaluation
         if node.op in _operations:  # not those that compute the size of the enlargement
-            values[node.name] = _operations[node.op](node, *(values.get(name) for name in node.input))
+            inputs = [values.get(name.removesuffix(":0")) for name in node.input]
+            values[node.name] = _operations[node.op](node, *inputs)
     return values["Openpose/concat_stage7"].numpy()
 
 

@@ -146,12 +146,11 @@ def test_labels_given_as_predictions_are_100_percent_by_cocos_own_sigmas(tmp_pat
     path = tmp_path / "labels.json"
     category = {"id": 1, "name": "person", "keypoints": COCO_KEYPOINTS}
     path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [category]}))
-    sigmas = [COCO_18.sigmas[COCO_18.keypoints.index(name)] for name in COCO_KEYPOINTS]
-    figures = coco_figures(load(path), found, range(11), sigmas)
+    figures = coco_figures(load(path), found, range(11))
     assert figures == dict.fromkeys(FIGURES, pytest.approx(100))
     ghost = {**found[0], "image_id": 10, "score": 99}  # on the photograph that shows no one
-    assert coco_figures(load(path), [*found, ghost], range(11), sigmas)["AP"] < 97
-    assert coco_figures(load(path), found[:10], range(11), sigmas)["AR"] == pytest.approx(50)
+    assert coco_figures(load(path), [*found, ghost], range(11))["AP"] < 97
+    assert coco_figures(load(path), found[:10], range(11))["AR"] == pytest.approx(50)
 
 
 def load(path):

@@ -64,6 +64,17 @@ def coco_dataset(
     Raises:
         ValueError: as `pose_dataset`; or the labels do not fit the skeleton, or are faulty: the
             message names file and id.
+
+    Example:
+        ```python
+        from keras_openpose import StageLoss, coco_dataset, openpose
+
+        dataset = coco_dataset(IMAGES, ANNOTATIONS, input_size=(96, 128), batch_size=2)
+        model = openpose("mobilenet", num_stages=2)
+        model.compile("adam", loss={"heatmaps": StageLoss(), "pafs": StageLoss()})
+        history = model.fit(dataset, steps_per_epoch=1, verbose=0)
+        assert history.history["loss"][0] > 0
+        ```
     """
     samples = coco_samples(images, annotations, skeleton=skeleton, on_error=on_error)
     return pose_dataset(samples, skeleton=skeleton, on_error=on_error, **options)

@@ -18,6 +18,7 @@ from keras_openpose.inference import predict_poses
 from keras_openpose.people_json import poses_to_coco
 from keras_openpose.skeletons import COCO_18, COCO_KEYPOINTS, Skeleton
 from keras_openpose.visualization import draw_poses
+from keras_openpose.writing import write_whole
 
 # Arguments of `evaluate_coco` that it does not hand on to `predict_poses`.
 _NOT_FOR_PREDICTION = ("image_ids", "results", "verbose")
@@ -91,10 +92,11 @@ def evaluate_coco(
                 )
             progress.update(len(batch))
     if results is not None:
-        Path(results).write_text(json.dumps(found))
+        with write_whole(results) as file:
+            file.write_text(json.dumps(found))
     if verbose:
         print(f"Evaluated {len(ids)} of the {len(truth.imgs)} images of {annotations}.")
-    return coco_figures(truth, found, ids, _sigmas(category["keypoints"], skeleton))
+    return coco_figures(truth, found, ids, skeleton=skeleton)
 
 
 class CocoEvaluation(keras.callbacks.Callback):
@@ -174,7 +176,7 @@ class CocoEvaluation(keras.callbacks.Callback):
 
 
 def coco_figures(
-    truth: COCO, found: list[dict], image_ids: Sequence[int], sigmas: np.ndarray
+    truth: COCO, found: list[dict], image_ids: Sequence[int], *, skeleton: Skeleton = COCO_18
 ) -> dict[str, float]:
     """The ten figures of COCO's keypoint evaluation, in percent.
 
@@ -182,18 +184,19 @@ def coco_figures(
         truth: the labels.
         found: detections in COCO's result form.
         image_ids: ids of the images to count.
-        sigmas: OKS constant of every keypoint of the labels.
+        skeleton: gives the OKS constants of keypoints that are not COCO's. Defaults to `COCO_18`.
 
     Returns:
         The figures by name, see `evaluate_coco`.
     """
     if not found:  # which pycocotools does not take; nothing found is nothing right
         return dict.fromkeys(FIGURES, 0.0)
+    category = truth.cats[found[0]["category_id"]]
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(truth, truth.loadRes(found), "keypoints")
         evaluation.params.imgIds = list(image_ids)
-        evaluation.params.catIds = sorted({one["category_id"] for one in found})
-        evaluation.params.kpt_oks_sigmas = np.asarray(sigmas)
+        evaluation.params.catIds = [category["id"]]
+        evaluation.params.kpt_oks_sigmas = _sigmas(category["keypoints"], skeleton)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

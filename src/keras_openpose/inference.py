@@ -193,9 +193,9 @@ def _cut_out(photograph: np.ndarray, box: np.ndarray) -> _Cut:
     origin = np.clip(start, 0, limit - 1)
     end = np.clip(start + round(side), origin + 1, limit)
     part = photograph[origin[1] : end[1], origin[0] : end[0]]
-    corner = np.rint((origin - start) * _LOOK_SIZE / side).astype(int)
-    room = _LOOK_SIZE - corner
-    fitted = np.clip(np.rint((end - origin) * _LOOK_SIZE / side).astype(int), 1, room)
+    # Of the square of a person seen in the padding, wholly outside, the nearest row or column is shown.
+    corner = np.rint((origin - start) * _LOOK_SIZE / side).astype(int).clip(0, _LOOK_SIZE - 1)
+    fitted = np.clip(np.rint((end - origin) * _LOOK_SIZE / side).astype(int), 1, _LOOK_SIZE - corner)
     canvas = np.zeros((_LOOK_SIZE, _LOOK_SIZE, 3), np.float32)
     canvas[corner[1] : corner[1] + fitted[1], corner[0] : corner[0] + fitted[0]] = _resize(part, fitted[::-1])
     return _Cut(canvas, corner, origin, (end - origin) / fitted)

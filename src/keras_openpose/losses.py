@@ -84,6 +84,7 @@ class StageMetric(keras.metrics.Mean):
     Args:
         stage: number of the stage, the first is 1.
         name: what the logs call it. Defaults to `stage1` and so on.
+        dtype: as in `keras.metrics.Metric`.
 
     Raises:
         ValueError: `stage` is below 1, or (when maps arrive) the network has fewer stages.

@@ -97,7 +97,8 @@ def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], *, fps: f
             if writer:
                 writer.release()
         # OpenCV says nothing when the disk is full: the file then lacks its end, with the index.
-        if cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT) != count or not count:
+        # It may hold one more: Ctrl-C can come between a frame and its count.
+        if cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT) < max(count, 1):
             raise OSError(
                 errno.EIO, f"Not all of the {count} frames could be written; is the disk full?", str(path)
             )

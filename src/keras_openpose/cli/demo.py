@@ -20,7 +20,7 @@ from keras_openpose.evaluation import coco_figures
 from keras_openpose.images import read_image
 from keras_openpose.people_json import poses_to_coco
 from keras_openpose.poses import Poses
-from keras_openpose.skeletons import COCO_18, COCO_KEYPOINTS
+from keras_openpose.skeletons import COCO_18
 from keras_openpose.synthetic import synthetic_people
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 from keras_openpose.writing import write_image
@@ -88,8 +88,7 @@ def _score(found: list[Poses], annotations: Path) -> dict[str, float]:
     people = []
     for image_id, poses in zip(image_ids, found, strict=True):
         people += poses_to_coco(poses, image_id)
-    sigmas = dict(zip(COCO_18.keypoints, COCO_18.sigmas, strict=True))
-    return coco_figures(truth, people, image_ids, np.array([sigmas[name] for name in COCO_KEYPOINTS]))
+    return coco_figures(truth, people, image_ids)
 
 
 def _strip(scene: _Looked) -> np.ndarray:

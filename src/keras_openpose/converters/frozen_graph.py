@@ -132,7 +132,7 @@ def _messages(message):
 def _backbone_array(found: re.Match, array: np.ndarray) -> dict[str, np.ndarray]:
     name = f"block{found['block'] or 0}_{found['part']}" if found["part"] else "stem"
     if found["norm"]:
-        return {f"{name}_norm_{found['norm']}/kernel": array.reshape(1, 1, 1, -1)}
+        return {f"{name}_norm_{found['norm']}/kernel": array.reshape(1, -1)}
     return {f"{name}_conv/kernel": array if found["part"] else array[:, :, ::-1]}
 
 

@@ -165,17 +165,17 @@ def _normalize(x, name: str):
     x = ops.cast(x, "float32")  # squares of float16 overflow
     # Rows first: sums of a row are small numbers, so that rounding stays small.
     mean = ops.mean(ops.mean(x, axis=1, keepdims=True), axis=2, keepdims=True)
-    square = ops.mean(ops.mean(x * x, axis=1, keepdims=True), axis=2, keepdims=True)
-    variance = ops.maximum(square - mean * mean, 0)
-    # A 1×1 convolution of ones is the stock layer that holds one number per channel.
-    ones = ops.ones_like(x[:, :1, :, :1])  # a whole row: it broadcasts faster than a single cell
-    gamma = _parameter(ones, x.shape[-1], "ones", f"{name}_gamma")
-    beta = _parameter(ones, x.shape[-1], "zeros", f"{name}_beta")
-    scale = gamma * ops.rsqrt(variance + _EPSILON)
-    return x * scale + (beta - mean * scale)
+    square = ops.mean(ops.mean(ops.square(x), axis=1, keepdims=True), axis=2, keepdims=True)
+    variance = ops.maximum(square - ops.square(mean), 0)
+    scale = _parameter(x, "ones", f"{name}_gamma") * ops.rsqrt(variance + _EPSILON)
+    offset = _parameter(x, "zeros", f"{name}_beta") - mean * scale
+    row = ops.ones_like(x[:1, :1, :, :1])  # a whole row broadcasts faster than a single cell
+    return x * (row * scale) + row * offset
 
 
-def _parameter(ones, channels: int, initializer: str, name: str):
-    return layers.Conv2D(
-        channels, 1, use_bias=False, kernel_initializer=initializer, name=name, dtype="float32"
-    )(ones)
+def _parameter(x, initializer: str, name: str):
+    """A trained number for each channel of `x`: a dense layer that is shown a one holds just that."""
+    one = ops.ones_like(x[:1, 0, 0, :1])
+    return layers.Dense(
+        x.shape[-1], use_bias=False, kernel_initializer=initializer, name=name, dtype="float32"
+    )(one)
