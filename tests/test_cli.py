@@ -276,9 +276,9 @@ def test_presets_tell_network_weights_licence_and_ap(run):
             preset.name,
             preset.network,
             preset.licence,
-            preset.ap,
+            preset.ap or "",
             preset.ap_protocol,
-            *preset.urls[:1],
+            *(download.url for download in preset.downloads),
         ):
             assert str(told) in output
 

@@ -5,21 +5,23 @@ import os
 import keras
 
 from keras_openpose.models.mobilenet_openpose import mobilenet_openpose
-from keras_openpose.models.weights import load_preset
+from keras_openpose.models.openpose import openpose
+from keras_openpose.models.weights import load_file, load_preset
 from keras_openpose.presets import PRESETS, list_presets
 
-_NETWORKS = {"mobilenet_openpose": mobilenet_openpose}
+_NETWORKS = {"mobilenet_openpose": mobilenet_openpose, "openpose": openpose}
 
 
 def from_preset(name: str, *, file: str | os.PathLike | None = None) -> keras.Model:
     """Build a published network with its published weights.
 
-    The file is downloaded once, checked against its sha256, and kept in Keras's cache (`~/.keras`, or
-    `KERAS_HOME`).
+    The file is downloaded once, checked against its checksum, and kept in Keras's cache (`~/.keras`, or
+    `KERAS_HOME`), the converted weights beside it.
 
     Args:
         name: a name of `list_presets()`.
-        file: the published file if it is there already; it is then read instead of downloaded.
+        file: a published file of these weights if it is there already, or one that `convert_weights`
+            wrote; it is then read instead of a download.
 
     Returns:
         The network; see the function that builds it, such as `mobilenet_openpose`.
@@ -27,7 +29,7 @@ def from_preset(name: str, *, file: str | os.PathLike | None = None) -> keras.Mo
     Raises:
         ValueError: the name is unknown, or the file does not hold these weights: it is damaged, of
             another format or of another network.
-        ConnectionError: the file could not be downloaded; the message tells where else to put it.
+        ConnectionError: the file could not be downloaded; the message has its addresses and checksums.
         OSError: the file cannot be read.
 
     Example:
@@ -41,5 +43,8 @@ def from_preset(name: str, *, file: str | os.PathLike | None = None) -> keras.Mo
         raise ValueError(f"`name` must be one of: {', '.join(list_presets())}. Received: {name!r}.")
     preset = PRESETS[name]
     model = _NETWORKS[preset.network](**preset.arguments, skeleton=preset.skeleton)
-    load_preset(model, preset, file)
+    if file is None:
+        load_preset(model, preset)
+    else:
+        load_file(model, preset, file)
     return model

@@ -1,0 +1,73 @@
+"""Weights of CMU's networks from whichever file they come in: names of their layers and ours."""
+
+import os
+import re
+
+import keras
+import numpy as np
+
+from keras_openpose.converters.assignment import assign
+from keras_openpose.converters.caffe import read_caffemodel
+
+# Ours and theirs. Branch L1 has the PAFs and L2 the heatmaps (prototxt files of CMU OpenPose, folder
+# models/pose).
+_VGG = {r"block(\d)_conv(\d)": r"conv\1_\2"}
+_LAYERS = {
+    "openpose": {
+        **_VGG,
+        "features_conv1": "conv4_3_CPM",
+        "features_conv2": "conv4_4_CPM",
+        r"stage1_pafs_conv(\d)": r"conv5_\1_CPM_L1",
+        r"stage1_heatmaps_conv(\d)": r"conv5_\1_CPM_L2",
+        r"stage(\d)_pafs_conv(\d)": r"Mconv\2_stage\1_L1",
+        r"stage(\d)_heatmaps_conv(\d)": r"Mconv\2_stage\1_L2",
+    },
+}
+
+
+def load_cmu(model: keras.Model, path: str | os.PathLike, *, network: str, skipped: str = ""):
+    """Fill one of CMU's networks from a Caffe model.
+
+    The networks take BGR: the first kernel is reversed.
+
+    Args:
+        model: the model to fill.
+        path: the file.
+        network: public function that built the model.
+        skipped: pattern of the arrays that the file has and the model needs not.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is of none of these formats, or of another network.
+    """
+    arrays = read_caffemodel(path)
+    filled, used = {}, set()
+    for variable in model.weights:
+        layer, kind = variable.path.split("/")
+        source = f"{_their_name(layer, network)}.{'bias' if kind == 'bias' else 'weight'}"
+        if source in arrays:
+            used.add(source)
+            filled[variable.path] = _FORMS[kind](arrays[source])
+    if (first := "block1_conv1/kernel") in filled:
+        filled[first] = filled[first][:, :, ::-1]
+    unused = [name for name in arrays if name not in used and not re.fullmatch(skipped, name)]
+    assign(model, filled, unused=unused, source=os.fspath(path))
+
+
+def _their_name(layer: str, network: str) -> str:
+    for ours, theirs in _LAYERS[network].items():
+        if found := re.fullmatch(ours, layer):
+            return found.expand(theirs)
+    raise KeyError(layer)
+
+
+def _kernel(array: np.ndarray) -> np.ndarray:
+    """(out, in, height, width) as Keras has it: (height, width, in, out)."""
+    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+
+
+def _bias(array: np.ndarray) -> np.ndarray:
+    return array[0, 0, 0] if array.ndim == 4 and array.shape[:3] == (1, 1, 1) else array
+
+
+_FORMS = {"kernel": _kernel, "bias": _bias}

@@ -1,0 +1,106 @@
+"""CMU's networks of 2017 from their published files, against OpenCV's reading of the same files."""
+
+import numpy as np
+import pytest
+
+import caffe_network
+from keras_openpose import COCO_18, MPI_15, from_preset
+
+SIZES = [(64, 96), (104, 72)]  # 104 is a multiple of 8 but not of 16
+# Float32 sums of up to 9,000 products through 50 layers, which OpenCV adds up in another order.
+SAME = 1e-3
+STAGES = {
+    "heatmaps": ["conv5_5_CPM_L2", *(f"Mconv7_stage{stage}_L2" for stage in range(2, 7))],
+    "pafs": ["conv5_5_CPM_L1", *(f"Mconv7_stage{stage}_L1" for stage in range(2, 7))],
+}
+
+
+def photograph(size):
+    return np.random.default_rng(0).integers(0, 256, (1, *size, 3)).astype("float32")
+
+
+class Published:
+    """A published file with random weights, and what OpenCV gets from it."""
+
+    def __init__(self, folder, skeleton):
+        self.network = caffe_network.openpose(skeleton.num_keypoints, skeleton.num_limbs)
+        blobs = [*STAGES["heatmaps"], *STAGES["pafs"]]
+        self.expected = {size: self.network.run(folder, photograph(size), blobs) for size in SIZES}
+        self.file = folder / "net.caffemodel"
+
+    def largest_difference(self, model, size=SIZES[0]):
+        """Of any stage of either output, in parts of the largest value of that stage."""
+        maps, differences = model(photograph(size)), []
+        for name, blobs in STAGES.items():
+            for stage in range(maps[name].shape[1]):
+                expected = self.expected[size][blobs[stage]]
+                difference = np.abs(np.asarray(maps[name])[:, stage] - expected).max()
+                differences.append(difference / np.abs(expected).max())
+        return max(differences)
+
+
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory):
+    return Published(tmp_path_factory.mktemp("coco"), COCO_18)
+
+
+@pytest.fixture(scope="module")
+def mpi(tmp_path_factory):
+    return Published(tmp_path_factory.mktemp("mpi"), MPI_15)
+
+
+@pytest.fixture(scope="module")
+def model(coco):
+    return from_preset("openpose_vgg19_coco", file=coco.file)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_stage_is_what_opencv_gets_from_the_caffe_model(size, model, coco):
+    assert coco.largest_difference(model, size) < SAME
+
+
+def test_all_of_the_file_is_in_the_model(model, coco):
+    assert model.count_params() == sum(array.size for array in coco.network.weights.values()) == 52_311_446
+
+
+@pytest.mark.parametrize(("name", "stages"), [("openpose_vgg19_mpi", 6), ("openpose_vgg19_mpi_4_stages", 4)])
+def test_the_networks_of_mpi_are_what_opencv_gets(name, stages, mpi):
+    model = from_preset(name, file=mpi.file)
+    assert model.output["pafs"].shape[1] == stages
+    assert mpi.largest_difference(model) < SAME
+
+
+MISTAKES = {
+    "BGR taken for RGB": ("block1_conv1", lambda kernel: kernel[:, :, ::-1]),
+    "a transposed kernel": ("stage3_pafs_conv2", lambda kernel: kernel.transpose(1, 0, 2, 3)),
+    "a kernel of the first stage transposed": ("stage1_heatmaps_conv1", lambda k: k.transpose(1, 0, 2, 3)),
+    "in and out exchanged": ("stage6_heatmaps_conv6", lambda kernel: kernel.transpose(0, 1, 3, 2)),
+    "the maps exchanged before stage 2": (
+        "stage2_pafs_conv1",
+        lambda kernel: np.concatenate([kernel[:, :, 38:57], kernel[:, :, :38], kernel[:, :, 57:]], axis=2),
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_the_comparison_sees(mistake, model, coco):
+    name, change = MISTAKES[mistake]
+    layer = model.get_layer(name)
+    kernel, bias = layer.get_weights()
+    layer.set_weights([change(kernel), bias])
+    try:
+        assert coco.largest_difference(model) > 10 * SAME
+    finally:
+        layer.set_weights([kernel, bias])
+
+
+def test_the_comparison_sees_a_skipped_stage(model, coco):
+    layers = [layer for layer in model.layers if layer.name.startswith("stage4_") and layer.weights]
+    kept = [layer.get_weights() for layer in layers]
+    for layer in layers:
+        layer.set_weights(model.get_layer(layer.name.replace("stage4", "stage3")).get_weights())
+    try:
+        assert coco.largest_difference(model) > 10 * SAME
+    finally:
+        for layer, weights in zip(layers, kept, strict=True):
+            layer.set_weights(weights)
