@@ -17,7 +17,7 @@ from keras_openpose.decoding import decode_poses
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
 from keras_openpose.losses import StageLoss, StageMetric
-from keras_openpose.models import from_preset, mobilenet_openpose, openpose
+from keras_openpose.models import from_preset, lightweight_openpose, mobilenet_openpose, openpose
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
 from keras_openpose.presets import list_presets
@@ -50,6 +50,7 @@ __all__ = [
     "draw_poses",
     "evaluate_coco",
     "from_preset",
+    "lightweight_openpose",
     "list_backbones",
     "list_presets",
     "mobilenet_openpose",

