@@ -3,6 +3,8 @@
 Layers and names: prototxt files of CMU OpenPose, folder models.
 """
 
+import contextlib
+
 import cv2
 import numpy as np
 
@@ -132,3 +134,89 @@ def openpose(keypoints, limbs, seed=0):
             maps.append(network.conv(y, *layers[-1], active=None))
         x = network.concat(f"concat_stage{stage + 1}", [*maps, features] if stage < 6 else maps[::-1])
     return network
+
+
+def body_25(keypoints=25, limbs=26, seed=0):
+    """pose_deploy.prototxt of the folder body_25."""
+    network = CaffeNetwork(seed)
+    x = vgg(network, 2, 2, 4, 1)
+    x = network.conv(x, "conv4_2", 512, 3, active="prelu4_2")
+    x = network.conv(x, "conv4_3_CPM", 256, 3, active="prelu4_3_CPM")
+    features = network.conv(x, "conv4_4_CPM", 128, 3, active="prelu4_4_CPM")
+
+    def stage(x, name, channels, width, last):
+        for block in range(1, 6):
+            parts = []
+            for n in range(3):
+                x = network.conv(x, f"Mconv{block}_{name}_{n}", width, 3, active=f"Mprelu{block}_{name}_{n}")
+                parts.append(x)
+            x = network.concat(f"Mconv{block}_{name}_concat", parts)
+        x = network.conv(x, f"Mconv6_{name}", last, 1, active=f"Mprelu6_{name}")
+        return network.conv(x, f"Mconv7_{name}", channels, 1, active=None)
+
+    pafs = stage(features, "stage0_L2", 2 * limbs, 96, 256)
+    for n in (1, 2, 3):
+        x = network.concat(f"concat_stage{n}_L2", [features, pafs])
+        pafs = stage(x, f"stage{n}_L2", 2 * limbs, 128, 512)
+    x = network.concat("concat_stage0_L1", [features, pafs])
+    heatmaps = stage(x, "stage0_L1", keypoints + 1, 96, 256)
+    x = network.concat("concat_stage1_L1", [features, heatmaps, pafs])
+    stage(x, "stage1_L1", keypoints + 1, 128, 512)
+    return network
+
+
+def hand(keypoints=21, seed=0):
+    """pose_deploy.prototxt of the folder hand."""
+    network = CaffeNetwork(seed)
+    features = network.conv(vgg(network, 2, 2, 4, 4, 2), "conv5_3_CPM", 128, 3)
+    x = network.conv(features, "conv6_1_CPM", 512, 1)
+    maps = network.conv(x, "conv6_2_CPM", keypoints + 1, 1, active=None)
+    for stage in range(2, 7):
+        x = network.concat(f"concat_stage{stage}", [maps, features])
+        for n in range(1, 6):
+            x = network.conv(x, f"Mconv{n}_stage{stage}", 128, 7)
+        x = network.conv(x, f"Mconv6_stage{stage}", 128, 1)
+        maps = network.conv(x, f"Mconv7_stage{stage}", keypoints + 1, 1, active=None)
+    return network
+
+
+class Published:
+    """A published file with random weights, and what OpenCV gets from it.
+
+    Args:
+        network: the file's network.
+        folder: where to write the file.
+        stages: blobs of the stages, by the name of our output.
+        sizes: of the images, height and width.
+    """
+
+    def __init__(self, network, folder, stages, sizes):
+        blobs = [blob for names in stages.values() for blob in names]
+        self.weights, self.stages, self.size = network.weights, stages, sizes[0]
+        self.expected = {size: network.run(folder, photograph(size), blobs) for size in sizes}
+        self.file = folder / "net.caffemodel"
+
+    def largest_difference(self, model, size=None):
+        """Of any stage of either output, in parts of the largest value of that stage."""
+        size = size or self.size
+        maps, differences = model(photograph(size)), []
+        for name, blobs in self.stages.items():
+            for stage in range(maps[name].shape[1]):
+                expected = self.expected[size][blobs[stage]]
+                difference = np.abs(np.asarray(maps[name])[:, stage] - expected).max()
+                differences.append(difference / np.abs(expected).max())
+        return max(differences)
+
+
+def photograph(size):
+    return np.random.default_rng(0).integers(0, 256, (1, *size, 3)).astype("float32")
+
+
+@contextlib.contextmanager
+def changed(model, name, change):
+    """A model with a mistake: the kernel or slopes of a layer went through `change`."""
+    layer = model.get_layer(name)
+    kept = layer.get_weights()
+    layer.set_weights([change(kept[0]), *kept[1:]])
+    yield
+    layer.set_weights(kept)

@@ -16,38 +16,19 @@ STAGES = {
 }
 
 
-def photograph(size):
-    return np.random.default_rng(0).integers(0, 256, (1, *size, 3)).astype("float32")
-
-
-class Published:
-    """A published file with random weights, and what OpenCV gets from it."""
-
-    def __init__(self, folder, skeleton):
-        self.network = caffe_network.openpose(skeleton.num_keypoints, skeleton.num_limbs)
-        blobs = [*STAGES["heatmaps"], *STAGES["pafs"]]
-        self.expected = {size: self.network.run(folder, photograph(size), blobs) for size in SIZES}
-        self.file = folder / "net.caffemodel"
-
-    def largest_difference(self, model, size=SIZES[0]):
-        """Of any stage of either output, in parts of the largest value of that stage."""
-        maps, differences = model(photograph(size)), []
-        for name, blobs in STAGES.items():
-            for stage in range(maps[name].shape[1]):
-                expected = self.expected[size][blobs[stage]]
-                difference = np.abs(np.asarray(maps[name])[:, stage] - expected).max()
-                differences.append(difference / np.abs(expected).max())
-        return max(differences)
+def published(skeleton, folder):
+    network = caffe_network.openpose(skeleton.num_keypoints, skeleton.num_limbs)
+    return caffe_network.Published(network, folder, STAGES, SIZES)
 
 
 @pytest.fixture(scope="module")
 def coco(tmp_path_factory):
-    return Published(tmp_path_factory.mktemp("coco"), COCO_18)
+    return published(COCO_18, tmp_path_factory.mktemp("coco"))
 
 
 @pytest.fixture(scope="module")
 def mpi(tmp_path_factory):
-    return Published(tmp_path_factory.mktemp("mpi"), MPI_15)
+    return published(MPI_15, tmp_path_factory.mktemp("mpi"))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +42,7 @@ def test_every_stage_is_what_opencv_gets_from_the_caffe_model(size, model, coco)
 
 
 def test_all_of_the_file_is_in_the_model(model, coco):
-    assert model.count_params() == sum(array.size for array in coco.network.weights.values()) == 52_311_446
+    assert model.count_params() == sum(array.size for array in coco.weights.values()) == 52_311_446
 
 
 @pytest.mark.parametrize(("name", "stages"), [("openpose_vgg19_mpi", 6), ("openpose_vgg19_mpi_4_stages", 4)])
@@ -73,7 +54,7 @@ def test_the_networks_of_mpi_are_what_opencv_gets(name, stages, mpi):
 
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_the_pytorch_file_gives_the_same_weights_whatever_its_name(container, coco, model, tmp_path):
-    (tmp_path / "body_pose_model.bin").write_bytes(CONTAINERS[container](coco.network.weights))
+    (tmp_path / "body_pose_model.bin").write_bytes(CONTAINERS[container](coco.weights))
     other = from_preset("openpose_vgg19_coco", file=tmp_path / "body_pose_model.bin")
     for weight, expected in zip(other.weights, model.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(weight), np.asarray(expected))
@@ -93,14 +74,8 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_comparison_sees(mistake, model, coco):
-    name, change = MISTAKES[mistake]
-    layer = model.get_layer(name)
-    kernel, bias = layer.get_weights()
-    layer.set_weights([change(kernel), bias])
-    try:
+    with caffe_network.changed(model, *MISTAKES[mistake]):
         assert coco.largest_difference(model) > 10 * SAME
-    finally:
-        layer.set_weights([kernel, bias])
 
 
 def test_the_comparison_sees_a_skipped_stage(model, coco):

@@ -17,7 +17,14 @@ from keras_openpose.decoding import decode_poses
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
 from keras_openpose.losses import StageLoss, StageMetric
-from keras_openpose.models import from_preset, lightweight_openpose, mobilenet_openpose, openpose
+from keras_openpose.models import (
+    body_25,
+    from_preset,
+    hand_openpose,
+    lightweight_openpose,
+    mobilenet_openpose,
+    openpose,
+)
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
 from keras_openpose.presets import list_presets
@@ -43,6 +50,7 @@ __all__ = [
     "Skeleton",
     "StageLoss",
     "StageMetric",
+    "body_25",
     "coco_dataset",
     "decode_poses",
     "draw_heatmaps",
@@ -50,6 +58,7 @@ __all__ = [
     "draw_poses",
     "evaluate_coco",
     "from_preset",
+    "hand_openpose",
     "lightweight_openpose",
     "list_backbones",
     "list_presets",

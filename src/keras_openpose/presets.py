@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from keras_openpose.skeletons import COCO_18, MPI_15, Skeleton
+from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,33 @@ PRESETS = {
             ap=None,
             ap_protocol="none published for COCO: trained on MPII",
             skipped=r"Mconv\d_stage[56]_L[12]\.(weight|bias)",
+        ),
+        Preset(
+            name="body_25",
+            network="body_25",
+            skeleton=BODY_25,
+            formats=_CMU_FORMATS,
+            downloads=_cmu("pose/body_25/pose_iter_584000.caffemodel", "78287b57cf85fa89c03f1393d368e5b7"),
+            size=104_715_850,
+            licence=_CMU_LICENCE,
+            ap=None,
+            ap_protocol="none published for these weights on COCO val",
+        ),
+        Preset(
+            name="hand_21",
+            network="hand_openpose",
+            skeleton=HAND_21,
+            formats=_CMU_FORMATS,
+            downloads=(
+                *_cmu("hand/pose_iter_102000.caffemodel", "a82cfc3fea7c62f159e11bd3674c1531"),
+                _annotator(
+                    "hand_pose_model", "b76b00d1750901abd07b9f9d8c98cc3385b8fe834a26d4b4f0aad439e75fc600"
+                ),
+            ),
+            size=147_400_000,
+            licence=_CMU_LICENCE,
+            ap=None,
+            ap_protocol="none: COCO's keypoints have no hands",
         ),
         Preset(
             name="lightweight_coco",

@@ -1,8 +1,9 @@
 """Weights of CMU's networks from whichever file they come in: names of their layers and ours."""
 
+import itertools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -11,8 +12,22 @@ from keras_openpose.converters.assignment import assign
 from keras_openpose.converters.caffe import read_caffemodel
 from keras_openpose.converters.torch_file import STREAM_START, ZIP_START, read_torch_file
 
-# Ours and theirs. Branch L1 has the PAFs and L2 the heatmaps (prototxt files of CMU OpenPose, folder
-# models/pose).
+
+def _body_25() -> Iterator[tuple[str, str]]:
+    """Ours and theirs: stages counted from 0, L2 the PAFs and L1 the heatmaps."""
+    for kind, branch, stages in (("pafs", "L2", 4), ("heatmaps", "L1", 2)):
+        for stage in range(stages):
+            ours, theirs = f"stage{stage + 1}_{kind}", f"stage{stage}_{branch}"
+            for block, n in itertools.product(range(1, 6), range(3)):
+                yield f"{ours}_block{block}_conv{n + 1}", f"Mconv{block}_{theirs}_{n}"
+                yield f"{ours}_block{block}_prelu{n + 1}", f"Mprelu{block}_{theirs}_{n}"
+            yield f"{ours}_conv6", f"Mconv6_{theirs}"
+            yield f"{ours}_prelu6", f"Mprelu6_{theirs}"
+            yield f"{ours}_conv7", f"Mconv7_{theirs}"
+
+
+# Ours and theirs, as patterns (prototxt files of CMU OpenPose, folder models). In the networks of 2017
+# branch L1 has the PAFs and L2 the heatmaps, in BODY_25 it is the other way round.
 _VGG = {r"block(\d)_conv(\d)": r"conv\1_\2"}
 _LAYERS = {
     "openpose": {
@@ -23,6 +38,19 @@ _LAYERS = {
         r"stage1_heatmaps_conv(\d)": r"conv5_\1_CPM_L2",
         r"stage(\d)_pafs_conv(\d)": r"Mconv\2_stage\1_L1",
         r"stage(\d)_heatmaps_conv(\d)": r"Mconv\2_stage\1_L2",
+    },
+    "body_25": {
+        **_VGG,
+        "block4_prelu2": "prelu4_2",
+        r"features_(conv|prelu)1": r"\g<1>4_3_CPM",
+        r"features_(conv|prelu)2": r"\g<1>4_4_CPM",
+        **dict(_body_25()),
+    },
+    "hand_openpose": {
+        **_VGG,
+        "features_conv": "conv5_3_CPM",
+        r"stage1_heatmaps_conv(\d)": r"conv6_\1_CPM",
+        r"stage(\d)_heatmaps_conv(\d)": r"Mconv\2_stage\1",
     },
 }
 # How files begin. A Caffe model begins with any field of a protocol buffer.
@@ -80,4 +108,8 @@ def _bias(array: np.ndarray) -> np.ndarray:
     return array[0, 0, 0] if array.ndim == 4 and array.shape[:3] == (1, 1, 1) else array
 
 
-_FORMS = {"kernel": _kernel, "bias": _bias}
+def _slopes(array: np.ndarray) -> np.ndarray:
+    return _bias(array)[None, None]
+
+
+_FORMS = {"kernel": _kernel, "bias": _bias, "alpha": _slopes}

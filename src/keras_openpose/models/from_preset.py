@@ -4,13 +4,18 @@ import os
 
 import keras
 
+from keras_openpose.models.body_25 import body_25
+from keras_openpose.models.hand_openpose import hand_openpose
 from keras_openpose.models.lightweight_openpose import lightweight_openpose
 from keras_openpose.models.mobilenet_openpose import mobilenet_openpose
 from keras_openpose.models.openpose import openpose
 from keras_openpose.models.weights import load_file, load_preset
 from keras_openpose.presets import PRESETS, list_presets
 
-_NETWORKS = {network.__name__: network for network in (lightweight_openpose, mobilenet_openpose, openpose)}
+_NETWORKS = {
+    network.__name__: network
+    for network in (body_25, hand_openpose, lightweight_openpose, mobilenet_openpose, openpose)
+}
 
 
 def from_preset(name: str, *, file: str | os.PathLike | None = None) -> keras.Model:

@@ -82,7 +82,7 @@ def lightweight_openpose(
         x = layers.Concatenate(name=f"stage{stage}_input")([features, heatmaps, pafs])
         heatmaps, pafs = _refinement_stage(x, channels, f"stage{stage}")
         stages.append((heatmaps, pafs))
-    model = keras.Model(images, stage_outputs(stages), name="lightweight_openpose")
+    model = keras.Model(images, stage_outputs(*zip(*stages, strict=True)), name="lightweight_openpose")
     preset = {1: "lightweight_coco", 3: "lightweight_coco_3_stages"}.get(num_refinement_stages, "")
     load_weights(model, weights, preset=preset)
     return model

@@ -105,7 +105,9 @@ def mobilenet_openpose(
         if stage < _NUM_STAGES:
             x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, features])
 
-    model = keras.Model(images, stage_outputs(stages), name=f"mobilenet_openpose_{variant}")
+    model = keras.Model(
+        images, stage_outputs(*zip(*stages, strict=True)), name=f"mobilenet_openpose_{variant}"
+    )
     load_weights(model, weights, preset=f"mobilenet_{variant}_coco")
     return model
 

@@ -14,17 +14,19 @@ from keras_openpose.presets import PRESETS, Preset
 from keras_openpose.writing import write_whole
 
 
-def load_weights(model: keras.Model, weights: str | os.PathLike | None, *, preset: str):
-    """Load what a network's argument `weights` names: nothing, the weights of a preset, or a Keras file."""
+def load_weights(
+    model: keras.Model, weights: str | os.PathLike | None, *, preset: str, published: str = "coco"
+):
+    """Load what a network's argument `weights` names: nothing, those published for it, or a Keras file."""
     if weights is None:
         return
-    if weights != "coco":
+    if weights != published:
         load_keras_file(model, weights)
     elif preset in PRESETS:
         load_preset(model, PRESETS[preset])
     else:
         raise ValueError(
-            f"`weights='coco'`: there are no published weights for {model.name}. There are for: "
+            f"`weights={published!r}`: there are no published weights for {model.name}. There are for: "
             f"{', '.join(PRESETS)}."
         )
 
