@@ -223,7 +223,7 @@ print("keras" in sys.modules)
 # Help
 
 
-@pytest.mark.parametrize("command", ["detect", "evaluate", "presets", "demo"])
+@pytest.mark.parametrize("command", ["detect", "evaluate", "convert", "presets", "demo"])
 def test_every_command_has_an_example_in_its_help(run, command):
     code, output, _ = run(command, "--help")
     assert code == 0

@@ -19,6 +19,7 @@ from keras_openpose.inference import predict_poses
 from keras_openpose.losses import StageLoss, StageMetric
 from keras_openpose.models import (
     body_25,
+    convert_weights,
     from_preset,
     hand_openpose,
     lightweight_openpose,
@@ -52,6 +53,7 @@ __all__ = [
     "StageMetric",
     "body_25",
     "coco_dataset",
+    "convert_weights",
     "decode_poses",
     "draw_heatmaps",
     "draw_pafs",

@@ -101,7 +101,7 @@ PRESETS = {
             name="openpose_vgg19_coco",
             network="openpose",
             skeleton=COCO_18,
-            formats=_CMU_FORMATS,
+            formats=f"{_CMU_FORMATS}, Keras 2 .h5, tf-pose .npy",
             downloads=(
                 *_cmu("pose/coco/pose_iter_440000.caffemodel", "5156d31f670511fce9b4e28b403f2939"),
                 _annotator(

@@ -10,6 +10,8 @@ import numpy as np
 
 from keras_openpose.converters.assignment import assign
 from keras_openpose.converters.caffe import read_caffemodel
+from keras_openpose.converters.keras2_file import HDF5_START, read_keras2_file
+from keras_openpose.converters.npy_file import NPY_START, read_npy_file
 from keras_openpose.converters.torch_file import STREAM_START, ZIP_START, read_torch_file
 
 
@@ -54,11 +56,16 @@ _LAYERS = {
     },
 }
 # How files begin. A Caffe model begins with any field of a protocol buffer.
-_READERS = {ZIP_START: read_torch_file, STREAM_START: read_torch_file}
+_READERS = {
+    ZIP_START: read_torch_file,
+    STREAM_START: read_torch_file,
+    HDF5_START: read_keras2_file,
+    NPY_START: read_npy_file,
+}
 
 
 def load_cmu(model: keras.Model, path: str | os.PathLike, *, network: str, skipped: str = ""):
-    """Fill one of CMU's networks from a Caffe model or the PyTorch file that was made from it.
+    """Fill one of CMU's networks from a Caffe model, or a file of PyTorch, Keras 2 or NumPy made from one.
 
     The format is that of the content, whatever the name. The networks take BGR: the first kernel is reversed.
 

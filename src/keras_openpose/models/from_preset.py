@@ -11,6 +11,7 @@ from keras_openpose.models.mobilenet_openpose import mobilenet_openpose
 from keras_openpose.models.openpose import openpose
 from keras_openpose.models.weights import load_file, load_preset
 from keras_openpose.presets import PRESETS, list_presets
+from keras_openpose.writing import write_whole
 
 _NETWORKS = {
     network.__name__: network
@@ -54,3 +55,36 @@ def from_preset(name: str, *, file: str | os.PathLike | None = None) -> keras.Mo
     else:
         load_file(model, preset, file)
     return model
+
+
+def convert_weights(source: str | os.PathLike, preset: str, output: str | os.PathLike) -> None:
+    """Turn a published file of weights into one of Keras's own.
+
+    Args:
+        source: the published file, in any of the formats that the preset is known in; recognised by its
+            content.
+        preset: a name of `list_presets()`.
+        output: the file to write, replaced if it exists: `.weights.h5`, which the network's argument
+            `weights` takes, or `.keras`, the network itself.
+
+    Raises:
+        ValueError: the preset is unknown, `output` ends in something else, or the source does not hold
+            these weights.
+        OSError: a file cannot be read or written.
+
+    Example:
+        ```python
+        from keras_openpose import convert_weights, mobilenet_openpose
+
+        convert_weights("graph_opt.pb", "mobilenet_v2_small_coco", "mobilenet.weights.h5")
+        model = mobilenet_openpose("v2_small", weights="mobilenet.weights.h5")
+        ```
+    """
+    if not os.fspath(output).endswith((".weights.h5", ".keras")):
+        raise ValueError(f"`output` must end in .weights.h5 or .keras. Received: {os.fspath(output)!r}.")
+    model = from_preset(preset, file=source)
+    with write_whole(output) as part:
+        if part.suffix == ".keras":
+            model.save(part)
+        else:
+            model.save_weights(part)

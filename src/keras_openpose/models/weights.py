@@ -39,6 +39,8 @@ def load_preset(model: keras.Model, preset: Preset):
         with contextlib.suppress(ValueError):  # damaged, or of another version of this package
             load_keras_file(model, converted)
             return
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)  # else Keras downloads to /tmp
     load_file(model, preset, _download(preset, folder))
     with contextlib.suppress(OSError), write_whole(converted) as part:  # no room: then without
         model.save_weights(part)
@@ -70,8 +72,8 @@ def _download(preset: Preset, folder: Path) -> str:
         name = "_".join(PurePosixPath(download.url).parts[-2:])
         if not (folder / name).exists() and not problems:
             print(f"Weights of {preset.name}, licence: {preset.licence}")
+        algorithm, _, digest = download.checksum.partition(":")
         try:
-            algorithm, _, digest = download.checksum.partition(":")
             return keras.utils.get_file(
                 name,
                 download.url,
@@ -81,9 +83,9 @@ def _download(preset: Preset, folder: Path) -> str:
                 hash_algorithm=algorithm or "auto",
             )
         except Exception as error:  # Keras raises a bare Exception when a download fails
-            problems.append(f"{download.url}, {download.checksum or 'no checksum known'} ({error})")
-    reasons = "could not be downloaded from " + " or ".join(problems) if problems else "have no known address"
+            problems.append(f"{download.url} ({download.checksum or 'no checksum known'}): {error}")
     raise ConnectionError(
-        f"The weights of {preset.name} {reasons}. With a copy of the file ({preset.formats}): "
-        f"from_preset({preset.name!r}, file='path/to/the/file')."
+        "\n  ".join([f"The weights of {preset.name} could not be downloaded:", *problems])
+        + "\nWith a copy of one of these files, whatever its name: "
+        + f"from_preset({preset.name!r}, file='path/to/the/file')."
     )
