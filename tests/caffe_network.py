@@ -49,11 +49,15 @@ class CaffeNetwork:
     def concat(self, name, bottoms):
         return self.layer(name, "Concat", bottoms, sum(self.channels[bottom] for bottom in bottoms))
 
-    def run(self, folder, images, blobs):
-        """OpenCV's results for RGB images from 0 to 255, as CMU feeds them: `{blob: (batch, h, w, c)}`."""
+    def read(self, folder):
+        """The network as OpenCV reads it from its two files, which stay in `folder`."""
         (folder / "net.prototxt").write_text("".join(self.text))
         (folder / "net.caffemodel").write_bytes(caffemodel(self.weights))
-        net = cv2.dnn.readNetFromCaffe(str(folder / "net.prototxt"), str(folder / "net.caffemodel"))
+        return cv2.dnn.readNetFromCaffe(str(folder / "net.prototxt"), str(folder / "net.caffemodel"))
+
+    def run(self, folder, images, blobs):
+        """OpenCV's results for RGB images from 0 to 255, as CMU feeds them: `{blob: (batch, h, w, c)}`."""
+        net = self.read(folder)
         net.setInput(np.ascontiguousarray((images[..., ::-1] / 256 - 0.5).transpose(0, 3, 1, 2), np.float32))
         return {
             blob: maps.transpose(0, 2, 3, 1) for blob, maps in zip(blobs, net.forward(blobs), strict=True)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+import published_modules
 from keras_openpose import StageLoss, from_preset, lightweight_openpose
 from keras_openpose.converters.lightweight import load_lightweight
 from torch_files import CONTAINERS
@@ -81,90 +82,7 @@ def test_published_weights_are_known_for_one_and_three_refinement_stages_only():
         lightweight_openpose(2, weights="coco")
 
 
-# The published modules
-
-
-def published_network(num_refinement_stages):
-    """models/with_mobilenet.py with modules/conv.py, its modules under the same names."""
-    import torch
-    from torch import nn
-
-    def conv(inputs, outputs, kernel_size=3, padding=1, bn=True, dilation=1, stride=1, relu=True, bias=True):
-        modules = [nn.Conv2d(inputs, outputs, kernel_size, stride, padding, dilation, bias=bias)]
-        modules += [nn.BatchNorm2d(outputs)] if bn else []
-        modules += [nn.ReLU()] if relu else []
-        return nn.Sequential(*modules)
-
-    def conv_dw(inputs, outputs, stride=1, dilation=1):
-        depthwise = nn.Conv2d(inputs, inputs, 3, stride, dilation, dilation, groups=inputs, bias=False)
-        return nn.Sequential(
-            depthwise, nn.BatchNorm2d(inputs), nn.ReLU(),
-            nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(),
-        )  # fmt: skip
-
-    def conv_dw_no_bn(inputs, outputs):
-        depthwise = nn.Conv2d(inputs, inputs, 3, 1, 1, groups=inputs, bias=False)
-        return nn.Sequential(depthwise, nn.ELU(), nn.Conv2d(inputs, outputs, 1, bias=False), nn.ELU())
-
-    class Cpm(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.align = conv(512, 128, kernel_size=1, padding=0, bn=False)
-            self.trunk = nn.Sequential(*(conv_dw_no_bn(128, 128) for _ in range(3)))
-            self.conv = conv(128, 128, bn=False)
-
-        def forward(self, x):
-            x = self.align(x)
-            return self.conv(x + self.trunk(x))
-
-    class Stage(nn.Module):
-        def __init__(self, trunk, width):
-            super().__init__()
-            self.trunk = trunk
-            for name, channels in (("heatmaps", 19), ("pafs", 38)):
-                head = nn.Sequential(
-                    conv(128, width, kernel_size=1, padding=0, bn=False),
-                    conv(width, channels, kernel_size=1, padding=0, bn=False, relu=False),
-                )
-                setattr(self, name, head)
-
-        def forward(self, x):
-            x = self.trunk(x)
-            return [self.heatmaps(x), self.pafs(x)]
-
-    class Block(nn.Module):
-        def __init__(self, inputs):
-            super().__init__()
-            self.initial = conv(inputs, 128, kernel_size=1, padding=0, bn=False)
-            self.trunk = nn.Sequential(conv(128, 128), conv(128, 128, dilation=2, padding=2))
-
-        def forward(self, x):
-            x = self.initial(x)
-            return x + self.trunk(x)
-
-    class Network(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.model = nn.Sequential(
-                conv(3, 32, stride=2, bias=False), conv_dw(32, 64), conv_dw(64, 128, stride=2),
-                conv_dw(128, 128), conv_dw(128, 256, stride=2), conv_dw(256, 256), conv_dw(256, 512),
-                conv_dw(512, 512, dilation=2), *(conv_dw(512, 512) for _ in range(4)),
-            )  # fmt: skip
-            self.cpm = Cpm()
-            self.initial_stage = Stage(nn.Sequential(*(conv(128, 128, bn=False) for _ in range(3))), 512)
-            self.refinement_stages = nn.ModuleList(
-                Stage(nn.Sequential(Block(128 + 57), *(Block(128) for _ in range(4))), 128)
-                for _ in range(num_refinement_stages)
-            )
-
-        def forward(self, x):
-            features = self.cpm(self.model(x))
-            stages = [self.initial_stage(features)]
-            for stage in self.refinement_stages:
-                stages.append(stage(torch.cat([features, *stages[-1]], dim=1)))
-            return stages
-
-    return Network().eval()
+# The published checkpoint
 
 
 def random_weights(network):
@@ -190,7 +108,7 @@ def published():
     """The published network with random weights, and those."""
     import torch
 
-    network = published_network(3)
+    network = published_modules.lightweight_openpose(3)
     weights = random_weights(network)
     network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     return network, weights
