@@ -17,7 +17,8 @@ from keras_openpose.decoding import decode_poses
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
 from keras_openpose.losses import StageLoss, StageMetric
-from keras_openpose.models import from_preset, mobilenet_openpose, openpose
+from keras_openpose.models import compact_openpose, from_preset, mobilenet_openpose, openpose
+from keras_openpose.optimizers import STAGE_MULTIPLIERS, CaffeSGD, make_optimizer
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
 from keras_openpose.presets import list_presets
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from keras_openpose.data import coco_dataset, pose_dataset
     from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
     from keras_openpose.synthetic import synthetic_people
+    from keras_openpose.training import train
 
 __version__ = "0.1.0"
 
@@ -37,6 +39,8 @@ __all__ = [
     "COCO_18",
     "HAND_21",
     "MPI_15",
+    "STAGE_MULTIPLIERS",
+    "CaffeSGD",
     "CocoEvaluation",
     "PoseSample",
     "Poses",
@@ -44,6 +48,7 @@ __all__ = [
     "StageLoss",
     "StageMetric",
     "coco_dataset",
+    "compact_openpose",
     "decode_poses",
     "draw_heatmaps",
     "draw_pafs",
@@ -52,6 +57,7 @@ __all__ = [
     "from_preset",
     "list_backbones",
     "list_presets",
+    "make_optimizer",
     "mobilenet_openpose",
     "openpose",
     "pose_dataset",
@@ -60,6 +66,7 @@ __all__ = [
     "predict_poses",
     "read_image",
     "synthetic_people",
+    "train",
 ]
 
 # Loaded at first use: TensorFlow, which on other backends only training needs, and pycocotools.
@@ -69,6 +76,7 @@ _AT_FIRST_USE = {
     "evaluate_coco": "evaluation",
     "pose_dataset": "data",
     "synthetic_people": "synthetic",
+    "train": "training",
 }
 
 
