@@ -19,6 +19,7 @@ from keras_openpose.inference import predict_poses
 from keras_openpose.losses import StageLoss, StageMetric
 from keras_openpose.models import (
     body_25,
+    compact_openpose,
     convert_weights,
     from_preset,
     hand_openpose,
@@ -26,6 +27,7 @@ from keras_openpose.models import (
     mobilenet_openpose,
     openpose,
 )
+from keras_openpose.optimizers import STAGE_MULTIPLIERS, CaffeSGD, make_optimizer
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
 from keras_openpose.presets import list_presets
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from keras_openpose.data import coco_dataset, pose_dataset
     from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
     from keras_openpose.synthetic import synthetic_people
+    from keras_openpose.training import train
 
 __version__ = "0.1.0"
 
@@ -45,6 +48,8 @@ __all__ = [
     "COCO_18",
     "HAND_21",
     "MPI_15",
+    "STAGE_MULTIPLIERS",
+    "CaffeSGD",
     "CocoEvaluation",
     "PoseSample",
     "Poses",
@@ -53,6 +58,7 @@ __all__ = [
     "StageMetric",
     "body_25",
     "coco_dataset",
+    "compact_openpose",
     "convert_weights",
     "decode_poses",
     "draw_heatmaps",
@@ -64,6 +70,7 @@ __all__ = [
     "lightweight_openpose",
     "list_backbones",
     "list_presets",
+    "make_optimizer",
     "mobilenet_openpose",
     "openpose",
     "pose_dataset",
@@ -72,6 +79,7 @@ __all__ = [
     "predict_poses",
     "read_image",
     "synthetic_people",
+    "train",
 ]
 
 # Loaded at first use: TensorFlow, which on other backends only training needs, and pycocotools.
@@ -81,6 +89,7 @@ _AT_FIRST_USE = {
     "evaluate_coco": "evaluation",
     "pose_dataset": "data",
     "synthetic_people": "synthetic",
+    "train": "training",
 }
 
 
