@@ -140,6 +140,12 @@ def test_all_that_does_not_fit_is_in_one_error_and_nothing_is_loaded(model, tmp_
         np.testing.assert_array_equal(np.asarray(weight), old)
 
 
+def test_a_kernel_of_another_rank_is_an_error(model, tmp_path):
+    (tmp_path / "net.caffemodel").write_bytes(caffemodel({"conv1_1.weight": np.zeros(1728, np.float32)}))
+    with pytest.raises(ValueError, match=r"block1_conv1/kernel is \(1728,\), must be \(3, 3, 3, 64\)"):
+        load_cmu(model, tmp_path / "net.caffemodel", network="openpose")
+
+
 def test_a_missing_file_is_named():
     with pytest.raises(FileNotFoundError, match=r"nowhere.caffemodel"):
         from_preset("openpose_vgg19_coco", file="nowhere.caffemodel")

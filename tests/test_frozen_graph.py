@@ -185,8 +185,32 @@ def test_what_is_no_graph_is_one_error_that_names_the_file(what, content, reason
 
 def test_a_tensor_that_claims_to_be_huge_takes_no_memory(saved, model):
     huge = tf.compat.v1.GraphDef.FromString(_constant((2**30, 2**10, 2**10)))
-    with pytest.raises(ValueError, match="1 not used: weights"):
+    with pytest.raises(ValueError, match=r"a tensor of shape \(1073741824, 1024, 1024\) has 1 values"):
         load_frozen_graph(model, saved(huge))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MobilenetV2/Conv/weights",
+        "MobilenetV2/expanded_conv_4/depthwise/depthwise_weights",
+        "Openpose/MConv_Stage2_L1_4_depthwise/depthwise_weights",
+        "Openpose/MConv_Stage2_L1_4_pointwise/weights",
+    ],
+)
+def test_a_kernel_of_another_rank_is_an_error(name, graph, saved, model):
+    flat = changed(graph, lambda other, array: array.reshape(-1) if other == name else array)
+    with pytest.raises(ValueError, match="nothing was loaded"):
+        load_frozen_graph(model, saved(flat))
+
+
+def test_a_graph_whose_nodes_form_a_ring_or_a_long_chain_ends(graph, saved, model):
+    copy = tf.compat.v1.GraphDef.FromString(graph.SerializeToString())
+    (kernel,) = (node.name for node in copy.node if node.name.startswith("MobilenetV2/Conv/weights"))
+    for n in range(5000):
+        copy.node.add(name=f"chain{n}", op="Identity", input=[f"chain{n - 1}" if n else kernel])
+    copy.node[-1].input.append("chain4999")
+    load_frozen_graph(model, saved(copy))
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.999999])

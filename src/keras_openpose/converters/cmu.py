@@ -87,8 +87,9 @@ def load_cmu(model: keras.Model, path: str | os.PathLike, *, network: str, skipp
         if source in arrays:
             used.add(source)
             filled[variable.path] = _FORMS[kind](arrays[source])
-    if (first := "block1_conv1/kernel") in filled:
-        filled[first] = filled[first][:, :, ::-1]
+    first = filled.get("block1_conv1/kernel")
+    if first is not None and first.ndim == 4:
+        filled["block1_conv1/kernel"] = first[:, :, ::-1]
     unused = [name for name in arrays if name not in used and not re.fullmatch(skipped, name)]
     assign(model, filled, unused=unused, source=os.fspath(path))
 

@@ -17,6 +17,7 @@ from keras_openpose.converters.assignment import assign
 from keras_openpose.converters.protobuf import fields
 
 _FLOAT = 1  # DT_FLOAT of types.proto
+_LARGEST = 2**22  # values of an array, of which the graphs have none half as large
 _EPSILON = 1e-3  # of all batch normalisation in these graphs
 # The tool that optimised the graphs renamed each constant so.
 _SUFFIX = re.compile(r"/read/_\d+__cf__\d+$")
@@ -64,7 +65,7 @@ def load_frozen_graph(model: keras.Model, path: str | os.PathLike):
             continue
         unit = _UNIT.fullmatch(name)
         kernel_name = f"{unit['unit']}_pointwise/weights" if unit else name
-        if kernel_name in graph.constants and (unit or name == _STEM):
+        if (unit or name == _STEM) and getattr(graph.constants.get(kernel_name), "ndim", 0) == 4:
             kernel, bias, constants = graph.folded(kernel_name)
             if len(constants) > 1:  # else nothing follows that could be folded: reported as unused
                 used.update({name, *constants})
@@ -128,10 +129,13 @@ class _Graph:
 
     def _next(self, node: _Node) -> _Node | None:
         """The only node that reads a node, identities passed over; None at the end or at a fork."""
-        readers = self._readers.pop(node.name, [])  # each is passed once: a damaged graph may be a ring
-        if len(readers) != 1:
-            return None
-        return self._next(readers[0]) if readers[0].operation == "Identity" else readers[0]
+        while True:
+            readers = self._readers.pop(node.name, [])  # each is passed once: a damaged graph may be a ring
+            if len(readers) != 1:
+                return None
+            (node,) = readers
+            if node.operation != "Identity":
+                return node
 
     def _constant(self, name: str) -> str | None:
         """The constant that an input is, itself or through an identity."""
@@ -184,8 +188,8 @@ def _array(tensor: memoryview) -> np.ndarray | None:
     if dtype != _FLOAT or not shape or 0 in shape:
         return None
     values = np.concatenate(values) if values else np.zeros(0, np.float32)
-    # A single value stands for a whole array of it (tensor.proto): a view, however large it claims to be.
-    if values.size not in (1, math.prod(shape)):
+    # A single value stands for a whole array of it (tensor.proto), however large it claims to be.
+    if values.size not in (1, math.prod(shape)) or math.prod(shape) > max(values.size, _LARGEST):
         raise ValueError(f"a tensor of shape {shape} has {values.size} values")
     return np.broadcast_to(values, shape) if values.size == 1 else values.reshape(shape)
 
@@ -206,7 +210,8 @@ def _backbone_array(found: re.Match, array: np.ndarray) -> dict[str, np.ndarray]
     name = f"block{found['block'] or 0}_{found['part']}" if found["part"] else "stem"
     if found["norm"]:
         return {f"{name}_norm_{found['norm']}/kernel": array.reshape(1, -1)}
-    return {f"{name}_conv/kernel": array if found["part"] else array[:, :, ::-1]}
+    first = not found["part"] and array.ndim == 4
+    return {f"{name}_conv/kernel": array[:, :, ::-1] if first else array}
 
 
 def _unit_arrays(unit: re.Match | None, depthwise, kernel, bias) -> tuple[str, dict[str, np.ndarray]]:

@@ -46,8 +46,9 @@ def load_lightweight(model: keras.Model, path: str | os.PathLike, *, skipped: st
             if kind == "kernel" and array.ndim == 4:  # (out, in, height, width)
                 array = array.transpose((2, 3, 0, 1) if layer.endswith("_depthwise") else (2, 3, 1, 0))
             arrays[variable.path] = array
-    if (first := "conv0/kernel") in arrays:
-        arrays[first] = arrays[first][:, :, ::-1]
+    first = arrays.get("conv0/kernel")
+    if first is not None and first.ndim == 4:
+        arrays["conv0/kernel"] = first[:, :, ::-1]
     unused = [
         name for name in tensors if name not in used and not re.fullmatch(f"{skipped}|{_COUNTERS}", name)
     ]
