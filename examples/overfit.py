@@ -72,7 +72,7 @@ model.compile(
     loss={"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()},
     jit_compile=False,
 )
-model.fit(batch.cache().repeat(), epochs=arguments.steps // 50, steps_per_epoch=50, verbose=2)
+model.fit(batch.cache().repeat(), epochs=arguments.steps // 50, steps_per_epoch=50, shuffle=False, verbose=2)
 
 # ## The same photographs again
 

@@ -88,8 +88,9 @@ def test_a_lit_dot_lies_where_the_map_takes_it(write, scale):
     light = np.maximum(image[..., 1].astype(float) - 20, 0)  # without JPEG's noise in the dark
     rows, columns = np.indices(light.shape)
     found = np.array([(columns * light).sum(), (rows * light).sum()]) / light.sum()
-    # Half a pixel is the usual mistake.
-    np.testing.assert_allclose(found, to_input[:, :2] @ place + to_input[:, 2], atol=0.1)
+    # Half a pixel, of the photograph or of the input, is the usual mistake; JPEG's rounding makes a tenth.
+    atol = 0.15 * max(1, scale)
+    np.testing.assert_allclose(found, to_input[:, :2] @ place + to_input[:, 2], atol=atol)
 
 
 @pytest.mark.parametrize("scale", [scale for scale, _ in SCALES if scale > 0.2])
