@@ -1,5 +1,7 @@
 """The loader: shapes, order, repetition, and what broken photographs do."""
 
+from dataclasses import replace
+
 import cv2
 import keras
 import numpy as np
@@ -13,8 +15,8 @@ from keras_openpose import (
     StageLoss,
     coco_dataset,
     pose_dataset,
-    synthetic_people,
 )
+from keras_openpose.geometry import cell_to_pixel
 from keras_openpose.inference import _letterbox
 
 SIZE = (64, 96)
@@ -87,19 +89,24 @@ def test_every_person_to_be_learnt_gives_a_crop_and_every_photograph_a_look(arm)
     assert pose_dataset([sample], augment=False, **options).cardinality() == 1
 
 
-def test_people_of_a_photograph_are_in_the_targets_where_the_pixels_are(arm, photograph_arms):
-    """A dot in the photograph for each keypoint: it must be lit where the heatmap of its keypoint peaks."""
-    people = np.array([[(60, 40), (75, 80), (45, 120)], [(160, 50), (150, 90), (180, 130)]])
-    sample = PoseSample(photograph_arms((180, 240), people, sigma=5), people)
-    dataset = pose_dataset([sample], skeleton=arm, input_size=(128, 128), seed=1, batch_size=2)
-    for images, targets, _ in dataset.repeat(4):
-        cells = tf.nn.avg_pool2d(tf.cast(images, tf.float32), 8, 8, "VALID").numpy()
-        heatmaps = targets["heatmaps"].numpy()
-        for n in range(3):
-            lit, peaks = cells[..., n] > 60, heatmaps[..., n] > 0.7
-            assert peaks.any(axis=(1, 2)).all()
-            # 128, the grey around the photograph, is lit too.
-            assert lit[peaks].mean() > 0.9
+def test_pixels_and_targets_move_together(arm, photograph_arms):
+    """The middle of the light of a keypoint's dot, and that of its Gaussian: half a pixel is a mistake."""
+    keypoints = np.array([[(240, 205), (255, 240), (230, 275)]])
+    sample = PoseSample(photograph_arms((480, 480), keypoints, sigma=4), keypoints)
+    # The crop stays within the black photograph, and the person with the whole Gaussian within the crop.
+    augmentation = Augmentation(shift=0.05)
+    dataset = pose_dataset([sample] * 12, skeleton=arm, input_size=(128, 128), augment=augmentation, seed=1)
+
+    def middles(maps):  # (batch, height, width, 3) -> (batch, 3, xy)
+        y, x = np.indices(maps.shape[1:3])[..., None]
+        return (
+            np.stack([(x * maps).sum((1, 2)), (y * maps).sum((1, 2))], axis=-1) / maps.sum((1, 2))[..., None]
+        )
+
+    for images, targets, _ in dataset:
+        lit = middles(np.maximum(images.numpy() - 10.0, 0))
+        drawn = cell_to_pixel(middles(targets["heatmaps"].numpy()[..., :3]), 8)
+        np.testing.assert_allclose(lit, drawn, atol=0.3)
 
 
 def test_mirroring_exchanges_left_and_right():
@@ -126,10 +133,10 @@ def test_ignored_regions_are_masked_where_they_are(arm):
 
 
 def test_jitter_changes_the_colours(arm):
-    augmentation = Augmentation(scale=(1, 1), rotation=0, shift=0, color_jitter=0.3)
-    dataset = pose_dataset([grey_sample(100)] * 8, skeleton=arm, input_size=SIZE, augment=augmentation)
-    assert len(set(seen(dataset))) > 1
-    assert set(seen(pose_dataset([grey_sample(100)] * 8, skeleton=arm, input_size=SIZE))) == {10}
+    for jitter, brightnesses in ((0.3, 7), (0.0, 1)):
+        augmentation = replace(STILL, color_jitter=jitter)
+        dataset = pose_dataset([grey_sample(100)] * 8, skeleton=arm, input_size=SIZE, augment=augmentation)
+        assert len({int(image[20, 20, 0]) for images, *_ in dataset for image in images}) >= brightnesses
 
 
 # Validation
@@ -354,12 +361,6 @@ def test_python_would_be_seen(samples, arm):
 # Training
 
 
-@pytest.fixture(scope="module")
-def coco_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("coco")
-    return synthetic_people(6, size=(96, 128), people=(1, 2), folder=folder, progress=False)
-
-
 def test_a_network_learns_from_coco_labels(coco_folder):
     dataset = coco_dataset(*coco_folder, input_size=(96, 96), augment=False)
     keras.utils.set_random_seed(0)
@@ -369,7 +370,7 @@ def test_a_network_learns_from_coco_labels(coco_folder):
     outputs = {name: keras.layers.Conv2D(maps.shape[-1], 1)(cells)[:, None] for name, maps in targets.items()}
     model = keras.Model(images, outputs)
     model.compile(keras.optimizers.Adam(1e-2), loss={"heatmaps": StageLoss(), "pafs": StageLoss()})
-    losses = model.fit(dataset, epochs=5, verbose=0).history["loss"]
+    losses = model.fit(dataset.cache(), epochs=30, shuffle=False, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -385,4 +386,4 @@ def test_faulty_coco_labels_are_left_out_if_so_asked(coco_folder, tmp_path):
         dataset = coco_dataset(
             images, broken, input_size=(96, 96), on_error="skip", augment=False, batch_size=1
         )
-    assert len(list(dataset)) == 6  # the image is there, without those people
+    assert len(list(dataset)) == 4  # the image is there, without those people
