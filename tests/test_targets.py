@@ -14,6 +14,7 @@ from keras_openpose import COCO_18, Skeleton, decode_poses, poses_to_coco
 from keras_openpose.coco import coco_samples
 from keras_openpose.evaluation import coco_figures
 from keras_openpose.geometry import resize_coordinates
+from keras_openpose.samples import fill_derived
 from keras_openpose.targets import draw_heatmaps, draw_pafs
 
 NAN = (np.nan, np.nan)
@@ -187,9 +188,10 @@ def second_opinion(shared):
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     labels = shared / "data/person_keypoints_val2017_labels_only.json"
-    samples = {sample.image_id: sample for sample in coco_samples("", labels)}
+    samples = coco_samples("", labels)
+    people = {sample.image_id: fill_derived(sample.keypoints, COCO_18) for sample in samples}
     return labels, [
-        (image_id, resize_coordinates(samples[image_id].keypoints, 1 / scale), scale, heatmaps, pafs)
+        (image_id, resize_coordinates(people[image_id], 1 / scale), scale, heatmaps, pafs)
         for image_id, heatmaps, pafs, scale in tool.ideal_maps(labels)
     ]
 
