@@ -116,8 +116,9 @@ def pose_dataset(
         repeat: how many epochs one pass makes; −1 is without end.
         cache: whether to read all files now and hold them, as they are, in memory.
         drop_remainder: whether to drop a last batch that is not full.
-        on_error: what an unreadable photograph does: `"raise"` stops with its name, `"skip"` leaves it
-            out, printing its name and how many there were to standard error.
+        on_error: what a photograph does that cannot be read, or is not of the size that its labels say:
+            `"raise"` stops with its name, `"skip"` leaves it out, printing its name and how many there
+            were to standard error.
 
     Returns:
         Dataset of `(images, targets, mask)`: `uint8` RGB images `(batch, height, width, 3)`; a dict of
