@@ -17,7 +17,8 @@ from keras_openpose.decoding import decode_poses
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
 from keras_openpose.losses import StageLoss, StageMetric
-from keras_openpose.models import from_preset, mobilenet_openpose, openpose
+from keras_openpose.models import compact_openpose, from_preset, mobilenet_openpose, openpose
+from keras_openpose.optimizers import STAGE_MULTIPLIERS, CaffeSGD, make_optimizer
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
 from keras_openpose.presets import list_presets
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from keras_openpose.data import coco_dataset, pose_dataset
     from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
     from keras_openpose.synthetic import synthetic_people
+    from keras_openpose.training import train
 
 __version__ = "0.1.0"
 
@@ -38,7 +40,9 @@ __all__ = [
     "COCO_18",
     "HAND_21",
     "MPI_15",
+    "STAGE_MULTIPLIERS",
     "Augmentation",
+    "CaffeSGD",
     "CocoEvaluation",
     "PoseSample",
     "Poses",
@@ -46,6 +50,7 @@ __all__ = [
     "StageLoss",
     "StageMetric",
     "coco_dataset",
+    "compact_openpose",
     "decode_poses",
     "draw_heatmaps",
     "draw_pafs",
@@ -54,6 +59,7 @@ __all__ = [
     "from_preset",
     "list_backbones",
     "list_presets",
+    "make_optimizer",
     "mobilenet_openpose",
     "openpose",
     "pose_dataset",
@@ -62,6 +68,7 @@ __all__ = [
     "predict_poses",
     "read_image",
     "synthetic_people",
+    "train",
 ]
 
 # Loaded at first use: TensorFlow, which on other backends only training needs, and pycocotools.
@@ -72,6 +79,7 @@ _AT_FIRST_USE = {
     "evaluate_coco": "evaluation",
     "pose_dataset": "data",
     "synthetic_people": "synthetic",
+    "train": "training",
 }
 
 
