@@ -8,15 +8,16 @@ installed, a step of the same architecture as pytorch-openpose builds it, on the
 """
 
 import argparse
-import importlib.util
 import itertools
-import os
 import statistics
 import time
 from pathlib import Path
 
-os.environ["KERAS_BACKEND"] = "tensorflow"  # what the loader runs on, too
-
+try:  # before TensorFlow: after it, a part of PyTorch crashes
+    import torch
+    import torch._dynamo
+except ImportError:
+    torch = None
 import keras
 import numpy as np
 
@@ -47,7 +48,7 @@ def main():
         "keras-openpose, fixed batch": lambda: train_on(fixed),
         "keras-openpose, loading": lambda: train_on(next(batches)),
     }
-    if importlib.util.find_spec("torch"):
+    if torch:
         runs["pytorch-openpose's architecture, fixed batch"] = torch_step(fixed)
     seconds = {name: [] for name in runs}
     for _ in range(arguments.steps + 1):
@@ -82,8 +83,7 @@ def keras_step():
 
 def torch_step(batch):
     """A function that trains pytorch-openpose's network (its `model.py`, `bodypose_model`) on one batch."""
-    import torch
-    from torch import nn
+    nn = torch.nn
 
     def convolutions(widths, kernels):  # as many as kernels, ReLU between them
         layers = []
@@ -123,7 +123,7 @@ def torch_step(batch):
     images, targets, mask = batch
     images = channels_first(images) / 256 - 0.5
     targets = [channels_first(targets[name]) for name in ("pafs", "heatmaps")]
-    mask = torch.from_numpy(np.asarray(mask))[:, None]
+    mask = channels_first(mask[..., None])
     network = Body()
     parameters = sum(parameter.numel() for parameter in network.parameters())
     assert parameters == openpose("vgg19").count_params(), parameters

@@ -1,12 +1,15 @@
-"""The guides: their code runs."""
+"""The guides and examples: their code runs."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
 import pytest
 
-GUIDES = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
 NEEDS_ALL_OF_COCO = '"coco/'
 
 
@@ -18,8 +21,22 @@ def test_the_code_of_the_guide_runs(name, coco_folder, tmp_path, monkeypatch):
     images, annotations = (str(path) for path in coco_folder)
     names = {"IMAGES": images, "ANNOTATIONS": annotations}
     exec("import keras\nimport keras_openpose as ko", names)
-    blocks = re.findall(r"```python\n(.*?)```", (GUIDES / name).read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(), re.DOTALL)
     run = [block for block in blocks if NEEDS_ALL_OF_COCO not in block]
-    assert len(run) >= len(blocks) - 1
+    assert len(run) == len(blocks) - 1
     for block in run:
         exec(compile(block, f"<{name}>", "exec"), names)
+
+
+@pytest.mark.slow
+def test_fine_tuning_runs_on_drawn_people(tmp_path):
+    output = tmp_path / "network.keras"
+    printed = subprocess.run(
+        [sys.executable, ROOT / "examples/fine_tune.py", "--small", "--output", output],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert re.search(r"AP before \d+\.\d, after each epoch( \d+\.\d){4}", printed)
+    assert keras.models.load_model(output).output_shape["pafs"][-1] == 38
