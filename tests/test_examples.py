@@ -25,7 +25,7 @@ REAL = {
         "--images", "{val}", "--labels", "{labels}", "--weights", "{weights}",
         "--photographs", "2", "--size", "192", "224", "--steps", "50",
     ],
-    "detect.py": ["{val}/000000000785.jpg", "--file", "{weights}", "--output", "out"],
+    "detect.py": ["{val}/000000000139.jpg", "--file", "{weights}", "--output", "out"],
 }  # fmt: skip
 
 
