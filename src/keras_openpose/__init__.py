@@ -17,7 +17,16 @@ from keras_openpose.decoding import decode_poses
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
 from keras_openpose.losses import StageLoss, StageMetric
-from keras_openpose.models import compact_openpose, from_preset, mobilenet_openpose, openpose
+from keras_openpose.models import (
+    body_25,
+    compact_openpose,
+    convert_weights,
+    from_preset,
+    hand_openpose,
+    lightweight_openpose,
+    mobilenet_openpose,
+    openpose,
+)
 from keras_openpose.optimizers import STAGE_MULTIPLIERS, CaffeSGD, make_optimizer
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
@@ -49,14 +58,18 @@ __all__ = [
     "Skeleton",
     "StageLoss",
     "StageMetric",
+    "body_25",
     "coco_dataset",
     "compact_openpose",
+    "convert_weights",
     "decode_poses",
     "draw_heatmaps",
     "draw_pafs",
     "draw_poses",
     "evaluate_coco",
     "from_preset",
+    "hand_openpose",
+    "lightweight_openpose",
     "list_backbones",
     "list_presets",
     "make_optimizer",

@@ -17,11 +17,14 @@ _compiled: "weakref.WeakKeyDictionary[keras.Model, Forward]" = weakref.WeakKeyDi
 
 
 def forward_pass(model: keras.Model, skeleton: Skeleton) -> Forward:
-    """Last stage of a model as a compiled function, NumPy in and out, made once for each model."""
+    """Last stage of a model as a compiled function, NumPy in and out, made once for each model.
+
+    PAFs that the model does not have come out without channels.
+    """
     expected = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
     outputs = getattr(model, "output", None)
     found = {name: maps.shape[-1] for name, maps in outputs.items()} if isinstance(outputs, dict) else {}
-    if found != expected:
+    if found not in (expected, {"heatmaps": expected["heatmaps"]}):
         raise ValueError(
             f"The model must give the maps of {skeleton.name}: {expected['heatmaps']} heatmaps "
             f"({skeleton.num_keypoints} keypoints and background) and {expected['pafs']} PAF channels "
@@ -37,9 +40,12 @@ def _compile(model: keras.Model) -> Forward:
     model = weakref.proxy(model)  # or the table's value would keep its key alive
     backend = keras.backend.backend()
 
+    def last_maps(maps):
+        heatmaps = maps["heatmaps"][:, -1]
+        return heatmaps, maps["pafs"][:, -1] if "pafs" in maps else heatmaps[..., :0]
+
     def last_stage(images):
-        maps = model(images, training=False)
-        return maps["heatmaps"][:, -1], maps["pafs"][:, -1]
+        return last_maps(model(images, training=False))
 
     if backend == "tensorflow":
         import tensorflow as tf
@@ -60,7 +66,7 @@ def _compile(model: keras.Model) -> Forward:
         @jax.jit
         def stateless(trainable, non_trainable, images):
             maps, _ = model.stateless_call(trainable, non_trainable, images, training=False)
-            return maps["heatmaps"][:, -1], maps["pafs"][:, -1]
+            return last_maps(maps)
 
         def run(images):
             state = (model.trainable_variables, model.non_trainable_variables)

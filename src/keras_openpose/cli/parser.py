@@ -18,6 +18,9 @@ _EXAMPLES = {
         keras-openpose evaluate coco/val2017 coco/annotations/person_keypoints_val2017.json \\
             --preset mobilenet_v2_small_coco --scales 1 2 --flip --refine
     """,
+    "convert": """
+        keras-openpose convert pose_iter_440000.caffemodel --preset openpose_vgg19_coco -o openpose.keras
+    """,
     "presets": "keras-openpose presets",
     "train": """
         keras-openpose train coco/train2017 coco/annotations/person_keypoints_train2017.json \\
@@ -68,6 +71,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_detect(commands)
     _add_evaluate(commands)
     _add_train(commands)
+    _add_convert(commands)
     _add_command(commands, "presets", "list the published weights: network, size, licence, AP")
     _add_demo(commands)
     return parser
@@ -121,6 +125,20 @@ def _add_evaluate(commands):
     _add_network(parser)
     _add_predict(parser)
     parser.add_argument("--results", metavar="FILE", help="write the people found, as COCO results")
+
+
+def _add_convert(commands):
+    parser = _add_command(
+        commands,
+        "convert",
+        "turn a published file of weights into one of Keras's own",
+        "Turn a published file of weights, recognised by its content, into one of Keras's own.",
+    )
+    parser.add_argument("source", metavar="SOURCE", help=".caffemodel, .pth, .h5, .npy or .pb")
+    preset_help = "whose weights they are, one of `keras-openpose presets`"
+    parser.add_argument("--preset", metavar="NAME", required=True, help=preset_help)
+    output_help = "the network (.keras), or its weights alone (.weights.h5)"
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help=output_help)
 
 
 def _add_train(commands):
