@@ -74,6 +74,7 @@ parser.add_argument("--coco", type=Path, help="folder that holds train2017, val2
 parser.add_argument("--output", type=Path, required=True)
 parser.add_argument("--pictures", nargs="*", type=Path, help="photographs to show both networks on")
 parser.add_argument("--steps", type=int, help="fewer, to try it")
+parser.add_argument("--scenes", type=int, default=8000, help="drawn for the small scale")
 arguments = parser.parse_args()
 protocol, output = PROTOCOLS[arguments.scale], arguments.output
 if arguments.steps:
@@ -88,7 +89,7 @@ if arguments.steps:
 
 if arguments.scale == "small":
     scenes = output / "scenes"
-    for split, count, seed in (("train2017", 8000, 1), ("val2017", 100, 2)):
+    for split, count, seed in (("train2017", arguments.scenes, 1), ("val2017", 100, 2)):
         if not (scenes / f"annotations/person_keypoints_{split}.json").exists():
             ko.synthetic_people(
                 count, size=protocol.size, people=(1, 2), seed=seed, folder=scenes, split=split

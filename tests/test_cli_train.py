@@ -12,7 +12,7 @@ import pytest
 import keras_openpose as ko
 from keras_openpose.cli import main
 
-SIZE = (64, 64)
+SIZE = (128, 128)
 
 
 @pytest.fixture(scope="module")

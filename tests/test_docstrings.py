@@ -145,13 +145,6 @@ def test_a_docstring_that_lacks_something_is_seen(old, new, complaint, monkeypat
     assert complaint in complaints(documented)
 
 
-@pytest.fixture(scope="session")
-def coco_folder(tmp_path_factory):
-    """A few drawn people as a COCO folder: photographs and labels."""
-    folder = tmp_path_factory.mktemp("coco")
-    return ko.synthetic_people(4, size=(96, 128), people=(1, 2), folder=folder, progress=False)
-
-
 @pytest.mark.parametrize("name", PUBLIC)
 def test_the_example_runs(name, coco_folder, tmp_path, monkeypatch, request):
     """In a folder of its own; IMAGES and ANNOTATIONS are a small COCO data set."""

@@ -1,11 +1,10 @@
-"""The public names and their signatures: a change here is a change for users, and belongs into the changelog."""
+"""The public names and their parameters: a change here is one for users, and belongs into the changelog."""
 
 import inspect
 
 import keras_openpose as ko
 
-SIGNATURES = {
-}
+SIGNATURES = {}
 
 
 def signatures():

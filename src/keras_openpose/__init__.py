@@ -36,6 +36,7 @@ from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 
 if TYPE_CHECKING:
+    from keras_openpose.augmentation import Augmentation
     from keras_openpose.data import coco_dataset, pose_dataset
     from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
     from keras_openpose.synthetic import synthetic_people
@@ -49,6 +50,7 @@ __all__ = [
     "HAND_21",
     "MPI_15",
     "STAGE_MULTIPLIERS",
+    "Augmentation",
     "CaffeSGD",
     "CocoEvaluation",
     "PoseSample",
@@ -84,6 +86,7 @@ __all__ = [
 
 # Loaded at first use: TensorFlow, which on other backends only training needs, and pycocotools.
 _AT_FIRST_USE = {
+    "Augmentation": "augmentation",
     "CocoEvaluation": "evaluation",
     "coco_dataset": "data",
     "evaluate_coco": "evaluation",

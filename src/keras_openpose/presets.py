@@ -29,7 +29,8 @@ class Preset:
         arguments: arguments of that function, beside the skeleton.
         skeleton: the people it was trained on.
         formats: formats of file that the weights were published in, of which any will do.
-        downloads: addresses of such files; the first that answers is used.
+        downloads: addresses of such files; the first that answers is used. None for weights that the
+            package brings along, in its folder `weights`.
         size: length of the largest in bytes, perhaps rounded up.
         licence: licence of the weights.
         ap: published AP in percent, None if none was published for these weights.
@@ -181,6 +182,17 @@ PRESETS = {
             **_LIGHTWEIGHT,
             ap=None,
             ap_protocol="none published: the README's figure is of one refinement stage",
+        ),
+        Preset(
+            name="demo_synthetic",
+            network="compact_openpose",
+            skeleton=COCO_18,
+            formats="part of the package, made by examples/train_demo.py",
+            downloads=(),
+            size=2_900_000,
+            licence="Apache-2.0 (keras-openpose)",
+            ap=None,
+            ap_protocol="AP_PROTOCOL",
         ),
         Preset(
             name="mobilenet_thin_coco",

@@ -120,7 +120,8 @@ def train(
     if freeze_backbone_steps:
         _train_frozen(model, folder / "frozen", freeze_backbone_steps, fit)
     history = fit(folder, steps)
-    _save_whole(model.save, folder / "model.keras")
+    # Without optimiser and loss, which only this package can load.
+    _save_whole(keras.Model(model.input, model.output, name=model.name).save, folder / "model.keras")
     shutil.rmtree(folder / "backup")
     return history
 
@@ -162,7 +163,7 @@ def _watchers(folder: Path, use_ema: bool, validation, validate: dict, tensorboa
         watchers.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     if validation:
         watchers.append(CocoEvaluation(*validation, **validate))
-        best = keras.callbacks.ModelCheckpoint(
+        best = _BestWeights(
             folder / "best.weights.h5",
             monitor="val_AP",
             mode="max",
@@ -185,6 +186,14 @@ def _best_so_far(log: Path) -> float | None:
     column = header.index("val_AP") if "val_AP" in header else None
     found = [float(row[column]) for row in rows if column is not None and row[column] != "NA"]
     return max(found, default=None)
+
+
+class _BestWeights(keras.callbacks.ModelCheckpoint):
+    """Says nothing after epochs that are not evaluated."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.monitor in (logs or {}):
+            super().on_epoch_end(epoch, logs)
 
 
 class _CsvLog(keras.callbacks.CSVLogger):

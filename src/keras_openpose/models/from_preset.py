@@ -5,6 +5,7 @@ import os
 import keras
 
 from keras_openpose.models.body_25 import body_25
+from keras_openpose.models.compact_openpose import compact_openpose
 from keras_openpose.models.hand_openpose import hand_openpose
 from keras_openpose.models.lightweight_openpose import lightweight_openpose
 from keras_openpose.models.mobilenet_openpose import mobilenet_openpose
@@ -15,7 +16,14 @@ from keras_openpose.writing import write_whole
 
 _NETWORKS = {
     network.__name__: network
-    for network in (body_25, hand_openpose, lightweight_openpose, mobilenet_openpose, openpose)
+    for network in (
+        body_25,
+        compact_openpose,
+        hand_openpose,
+        lightweight_openpose,
+        mobilenet_openpose,
+        openpose,
+    )
 }
 
 

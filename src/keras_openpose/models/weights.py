@@ -33,6 +33,9 @@ def load_weights(
 
 def load_preset(model: keras.Model, preset: Preset):
     """Load published weights into the network that they belong to: downloaded and converted once."""
+    if not preset.downloads:
+        load_keras_file(model, Path(__file__).parents[1] / f"weights/{preset.name}.weights.h5")
+        return
     folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras_openpose")
     converted = folder / f"{preset.name}.weights.h5"
     if converted.exists():
