@@ -1,6 +1,7 @@
 """Bottom-up multi-person pose estimation in Keras 3."""
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
 
 try:
@@ -12,12 +13,10 @@ except ImportError as error:
         f"`pip install opencv-python-headless`. The reason given: {error}"
     ) from error
 
-from keras_openpose.backbones import list_backbones
 from keras_openpose.decoding import decode_poses
+from keras_openpose.exported import load_exported
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
-from keras_openpose.losses import StageLoss, StageMetric
-from keras_openpose.models import from_preset, mobilenet_openpose, openpose
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
 from keras_openpose.presets import list_presets
@@ -26,8 +25,12 @@ from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 
 if TYPE_CHECKING:
+    from keras_openpose.backbones import list_backbones
     from keras_openpose.data import coco_dataset, pose_dataset
     from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
+    from keras_openpose.export import export_model
+    from keras_openpose.losses import StageLoss, StageMetric
+    from keras_openpose.models import from_preset, mobilenet_openpose, openpose
     from keras_openpose.synthetic import synthetic_people
 
 __version__ = "0.1.0"
@@ -49,9 +52,11 @@ __all__ = [
     "draw_pafs",
     "draw_poses",
     "evaluate_coco",
+    "export_model",
     "from_preset",
     "list_backbones",
     "list_presets",
+    "load_exported",
     "mobilenet_openpose",
     "openpose",
     "pose_dataset",
@@ -62,14 +67,26 @@ __all__ = [
     "synthetic_people",
 ]
 
-# Loaded at first use: TensorFlow, which on other backends only training needs, and pycocotools.
+# Loaded at first use: Keras, which people in the maps of an exported network do not need; TensorFlow,
+# which on other backends only training needs; and pycocotools.
 _AT_FIRST_USE = {
     "CocoEvaluation": "evaluation",
+    "StageLoss": "losses",
+    "StageMetric": "losses",
     "coco_dataset": "data",
     "evaluate_coco": "evaluation",
+    "export_model": "export",
+    "from_preset": "models",
+    "list_backbones": "backbones",
+    "mobilenet_openpose": "models",
+    "openpose": "models",
     "pose_dataset": "data",
     "synthetic_people": "synthetic",
 }
+
+
+if "keras" in sys.modules:
+    importlib.import_module(f"{__name__}.losses")  # registers `StageLoss`, which compiled networks hold
 
 
 def __getattr__(name: str):

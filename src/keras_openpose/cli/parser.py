@@ -18,6 +18,12 @@ _EXAMPLES = {
         keras-openpose evaluate coco/val2017 coco/annotations/person_keypoints_val2017.json \\
             --preset mobilenet_v2_small_coco --scales 1 2 --flip --refine
     """,
+    "export": """
+        keras-openpose export network.tflite --preset mobilenet_v2_small_coco --size 368 432
+        keras-openpose export network.onnx --model my.keras
+        keras-openpose export small.tflite --model my.keras --size 368 368 --precision int8 \\
+            --calibration photos/
+    """,
     "presets": "keras-openpose presets",
 }
 
@@ -62,6 +68,7 @@ def _make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_detect(commands)
     _add_evaluate(commands)
+    _add_export(commands)
     _add_command(commands, "presets", "list the published weights: network, size, licence, AP")
     _add_demo(commands)
     return parser
@@ -117,6 +124,27 @@ def _add_evaluate(commands):
     parser.add_argument("--results", metavar="FILE", help="write the people found, as COCO results")
 
 
+def _add_export(commands):
+    parser = _add_command(
+        commands,
+        "export",
+        "write a network as ONNX, LiteRT, OpenVINO or SavedModel",
+        "Write a network for a runtime other than Keras: ONNX (.onnx), LiteRT (.tflite), OpenVINO (.xml)\n"
+        "or, as a folder, SavedModel. `detect` and `evaluate` take the result as --model.",
+    )
+    parser.add_argument("path", metavar="PATH", help="what to write; its end says the format")
+    _add_network(parser)
+    group = parser.add_argument_group("form", argument_default=argparse.SUPPRESS)
+    size_help = "height and width of the one image that it takes (default: batches of any size)"
+    group.add_argument("--size", type=_LENGTH, nargs=2, metavar=("H", "W"), help=size_help)
+    precision_help = "float16 and int8 are for LiteRT (default: float32)"
+    group.add_argument(
+        "--precision", default="float32", choices=("float32", "float16", "int8"), help=precision_help
+    )
+    calibration_help = "folder of photographs, for int8"
+    group.add_argument("--calibration", metavar="DIR", help=calibration_help)
+
+
 def _add_demo(commands):
     parser = _add_command(
         commands,
@@ -136,7 +164,7 @@ def _add_network(parser: argparse.ArgumentParser):
     group = parser.add_argument_group("network")
     one = group.add_mutually_exclusive_group(required=True)
     one.add_argument("--preset", metavar="NAME", help="published weights, one of `keras-openpose presets`")
-    one.add_argument("--model", metavar="FILE", help="a network saved as .keras")
+    one.add_argument("--model", metavar="FILE", help="a network saved as .keras, or exported")
     file_help = "with --preset, the published file if you have it; else it is downloaded"
     group.add_argument("--file", metavar="FILE", help=file_help)
 
