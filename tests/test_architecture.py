@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "keras_openpose"
 LEVELS = (
     "skeletons geometry images losses backbones writing exported",
     "poses samples presets targets augmentation masks forward converters",
-    "decoding people_json coco reading",
+    "decoding people_json coco reading tracking",
     "models data inference visualization",
     "evaluation synthetic video export",
     "__init__",

@@ -22,6 +22,7 @@ from keras_openpose.poses import Poses
 from keras_openpose.presets import list_presets
 from keras_openpose.samples import PoseSample
 from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
+from keras_openpose.video import predict_video
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ __all__ = [
     "poses_to_coco",
     "poses_to_openpose",
     "predict_poses",
+    "predict_video",
     "read_image",
     "synthetic_people",
 ]

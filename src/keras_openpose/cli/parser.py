@@ -13,6 +13,7 @@ _EXAMPLES = {
         keras-openpose detect photo.jpg --preset mobilenet_v2_small_coco
         keras-openpose detect holiday/ clip.mp4 --model my.keras --output found --json openpose
         keras-openpose detect crowd.jpg --preset mobilenet_v2_small_coco --scales 1 2 --flip --refine
+        keras-openpose detect 0 --model network.tflite --show
     """,
     "evaluate": """
         keras-openpose evaluate coco/val2017 coco/annotations/person_keypoints_val2017.json \\
@@ -95,16 +96,20 @@ def _add_detect(commands):
     parser = _add_command(
         commands,
         "detect",
-        "find people in images, folders and videos",
-        "Find people in images, folders and videos. Prints a line for each file; with --output also\n"
-        "writes pictures, videos and JSON.",
+        "find people in images, folders, videos, cameras and streams",
+        "Find people in images, folders, videos, cameras and streams. Prints a line for each file; with\n"
+        "--output also writes pictures, videos and JSON. People of a video keep their ids.",
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, video, or folder of both")
+    path_help = "image, video, folder of both, number of a camera, or address of a stream (rtsp://...)"
+    parser.add_argument("paths", nargs="+", metavar="PATH", help=path_help)
     _add_network(parser)
     _add_predict(parser)
     output = parser.add_argument_group("results")
     output.add_argument("--output", metavar="DIR", help="write drawn images and videos to this folder")
     json_help = "write the people too: a file for each image or frame as OpenPose does, or one results.json"
+    output.add_argument("--show", action="store_true", help="show it in a window; q or Esc ends a video")
+    smooth_help = "calm the keypoints of videos by the one-euro filter"
+    output.add_argument("--smooth", action="store_true", help=smooth_help)
     output.add_argument("--json", choices=("openpose", "coco"), help=json_help)
     backgrounds, background_help = ("image", "black"), "draw on the image or on black"
     output.add_argument("--background", choices=backgrounds, default="image", help=background_help)
