@@ -19,13 +19,13 @@ ARM = ko.Skeleton(
 BATCH, SIZE = 4, (32, 48)
 
 
-def network() -> keras.Model:
-    """One stage on a backbone with batch normalisation, weights from NumPy."""
+def network(*, normalized: bool = True) -> keras.Model:
+    """One stage on a backbone, with batch normalisation or without, weights from NumPy."""
     images = keras.Input((None, None, 3), name="pixels")
     x = layers.Rescaling(1 / 255)(images)
     for channels in (8, 16, 32):
-        x = layers.Conv2D(channels, 3, strides=2, padding="same")(x)
-        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.Conv2D(channels, 3, strides=2, padding="same", use_bias=not normalized)(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x) if normalized else x)
     model = ko.openpose(keras.Model(images, x), skeleton=ARM, num_stages=1, feature_channels=(16,))
     draw_weights(model)
     return model
@@ -50,10 +50,8 @@ def batch():
     return images, targets, (rng.uniform(size=(BATCH, *cells)) > 0.2).astype("float32")
 
 
-def compile_for_training(model: keras.Model):
-    model.compile(
-        keras.optimizers.SGD(1e-3, momentum=0.9), {"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()}
-    )
+def compile_for_training(model: keras.Model, optimizer: keras.optimizers.Optimizer):
+    model.compile(optimizer, {"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()})
 
 
 def step(model: keras.Model) -> dict[str, np.ndarray]:
@@ -61,7 +59,7 @@ def step(model: keras.Model) -> dict[str, np.ndarray]:
     images, targets, mask = batch()
     maps = model(images.astype("float32"), training=False)
     results = {name: keras.ops.convert_to_numpy(maps[name]) for name in maps}
-    compile_for_training(model)
+    compile_for_training(model, keras.optimizers.SGD(0.1, momentum=0.9))
     logs = model.train_on_batch(images, targets, dict.fromkeys(targets, mask), return_dict=True)
     results["loss"] = np.array(float(logs["loss"]))
     return results | {f"weight {n}": np.asarray(value) for n, value in enumerate(model.get_weights())}

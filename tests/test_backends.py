@@ -59,10 +59,10 @@ def test_a_training_step_gives_equal_losses_and_weights(results, on_tensorflow):
     before = network().get_weights()
     for n, old in enumerate(before):
         update, expected = results[f"weight {n}"] - old, on_tensorflow[f"weight {n}"] - old
-        # A step moves weights by about 1e-3 of themselves, of which float32 keeps four digits.
+        # A step moves weights of up to 1 by 1e-4 to 1e-2, and float32 tells 1 from 1 + 1e-7.
         np.testing.assert_allclose(update, expected, atol=1e-3 * np.abs(expected).max() + 1e-7)
     moved = [np.abs(results[f"weight {n}"] - old).max() > 1e-6 for n, old in enumerate(before)]
-    assert np.mean(moved) > 0.95
+    assert all(moved)
 
 
 def painted_arm(seed):
@@ -84,10 +84,10 @@ def test_fit_on_the_data_set_learns():
         repeat=5,
     )
     model = network()
-    compile_for_training(model)
+    compile_for_training(model, keras.optimizers.Adam(1e-3))
     losses = model.fit(people, epochs=2, verbose=0).history["loss"]
     assert losses[1] < 0.8 * losses[0]
-    assert model.evaluate(people, verbose=0) < losses[0]
+    assert model.evaluate(people, verbose=0, return_dict=True)["loss"] < losses[0]
 
 
 def test_people_are_found(arm, arm_model, photograph_arms):
