@@ -4,7 +4,7 @@ Description: MirroredStrategy on TensorFlow, DataParallel on JAX; drawn people, 
     python examples/multi_device.py
     KERAS_BACKEND=jax python examples/multi_device.py
 
-Without several GPUs, two devices can be made of the CPU: `--cpus 2`. The batch is that of all devices together.
+Without several GPUs, two devices can be made of the CPU: `--cpus 2`. The batch is that of all devices.
 """
 
 import argparse

@@ -3,8 +3,8 @@ Description: One process a device, on one host or several, as the Keras guide on
 
     KERAS_BACKEND=torch torchrun --nproc-per-node 2 examples/torch_ddp.py
 
-`fit` knows nothing of DistributedDataParallel: the loop over batches is written out. On several hosts, torchrun
-is started on each with `--nnodes`, `--node-rank` and `--rdzv-endpoint`.
+`fit` knows nothing of DistributedDataParallel: the loop over batches is written out. On several hosts,
+torchrun is started on each with `--nnodes`, `--node-rank` and `--rdzv-endpoint`.
 """
 
 import argparse

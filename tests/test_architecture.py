@@ -15,11 +15,12 @@ PACKAGE = ROOT / "src" / "keras_openpose"
 
 # A module imports only from lines above its own; the files of one folder are one module.
 LEVELS = (
-    "skeletons geometry images losses backbones writing exported",
+    "skeletons geometry images losses optimizers backbones writing exported",
     "poses samples presets targets augmentation masks forward converters",
     "decoding people_json coco reading tracking",
     "models data inference visualization",
     "evaluation synthetic video export",
+    "training",
     "__init__",
     "cli",
     "__main__",
@@ -196,7 +197,7 @@ BREAKS = {
         "models/openpose.py",
         "from .. import __version__",
         level_violations,
-        "models/openpose.py (level 4) imports __init__ (level 6)",
+        "models/openpose.py (level 4) imports __init__ (level 7)",
     ),
     "a new module": (
         "utils.py",

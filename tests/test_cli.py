@@ -223,7 +223,7 @@ print("keras" in sys.modules)
 # Help
 
 
-@pytest.mark.parametrize("command", ["detect", "evaluate", "presets", "demo"])
+@pytest.mark.parametrize("command", ["detect", "evaluate", "train", "presets", "demo"])
 def test_every_command_has_an_example_in_its_help(run, command):
     code, output, _ = run(command, "--help")
     assert code == 0
@@ -257,7 +257,8 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
         (["detect", "a.jpg", "--model", "m", "--scales", "0"], "--scales: must be a number above 0"),
         (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "must be a number above 15"),
         (["detect", "--model", "m"], "PATH"),
-        (["train"], "invalid choice"),
+        (["trian"], "invalid choice"),
+        (["train", "images", "labels.json"], "--output"),
         ([], "COMMAND"),
     ],
 )  # fmt: skip

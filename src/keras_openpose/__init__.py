@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
     from keras_openpose.export import export_model
     from keras_openpose.losses import StageLoss, StageMetric
-    from keras_openpose.models import from_preset, mobilenet_openpose, openpose
+    from keras_openpose.models import compact_openpose, from_preset, mobilenet_openpose, openpose
+    from keras_openpose.optimizers import STAGE_MULTIPLIERS, CaffeSGD, make_optimizer
     from keras_openpose.synthetic import synthetic_people
+    from keras_openpose.training import train
 
 __version__ = "0.1.0"
 
@@ -41,6 +43,8 @@ __all__ = [
     "COCO_18",
     "HAND_21",
     "MPI_15",
+    "STAGE_MULTIPLIERS",
+    "CaffeSGD",
     "CocoEvaluation",
     "PoseSample",
     "Poses",
@@ -48,6 +52,7 @@ __all__ = [
     "StageLoss",
     "StageMetric",
     "coco_dataset",
+    "compact_openpose",
     "decode_poses",
     "draw_heatmaps",
     "draw_pafs",
@@ -58,6 +63,7 @@ __all__ = [
     "list_backbones",
     "list_presets",
     "load_exported",
+    "make_optimizer",
     "mobilenet_openpose",
     "openpose",
     "pose_dataset",
@@ -67,28 +73,35 @@ __all__ = [
     "predict_video",
     "read_image",
     "synthetic_people",
+    "train",
 ]
 
 # Loaded at first use: Keras, which people in the maps of an exported network do not need; TensorFlow,
 # which on other backends only training needs; and pycocotools.
 _AT_FIRST_USE = {
+    "CaffeSGD": "optimizers",
     "CocoEvaluation": "evaluation",
+    "STAGE_MULTIPLIERS": "optimizers",
     "StageLoss": "losses",
     "StageMetric": "losses",
     "coco_dataset": "data",
+    "compact_openpose": "models",
     "evaluate_coco": "evaluation",
     "export_model": "export",
     "from_preset": "models",
     "list_backbones": "backbones",
+    "make_optimizer": "optimizers",
     "mobilenet_openpose": "models",
     "openpose": "models",
     "pose_dataset": "data",
     "synthetic_people": "synthetic",
+    "train": "training",
 }
 
 
-if "keras" in sys.modules:
-    importlib.import_module(f"{__name__}.losses")  # registers `StageLoss`, which compiled networks hold
+if "keras" in sys.modules:  # which is to know the classes that compiled networks hold
+    importlib.import_module(f"{__name__}.losses")
+    importlib.import_module(f"{__name__}.optimizers")
 
 
 def __getattr__(name: str):

@@ -3,6 +3,7 @@
 Keras is loaded only with a Keras network: an exported one runs without.
 """
 
+import functools
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Union
@@ -76,9 +77,16 @@ def _compile(model: "keras.Model") -> Forward:
     if backend == "tensorflow":
         import tensorflow as tf
 
-        # Not through XLA, which is several times slower on CPUs.
-        signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-        run = tf.function(last_stage, input_signature=[signature], autograph=False)
+        @functools.cache
+        def compiled(height: int, width: int):
+            # Not through XLA, which is several times slower on CPUs. For each size anew: layers that
+            # resize, of a user's backbone, fail where height and width are unknown.
+            signature = tf.TensorSpec((None, height, width, 3), tf.float32)
+            return tf.function(last_stage, input_signature=[signature], autograph=False)
+
+        def run(images):
+            return compiled(*images.shape[1:3])(images)
+
     elif backend == "jax":
         import jax
 

@@ -3,7 +3,7 @@
 import argparse
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from keras_openpose import __version__
 
@@ -26,6 +26,11 @@ _EXAMPLES = {
             --calibration photos/
     """,
     "presets": "keras-openpose presets",
+    "train": """
+        keras-openpose train coco/train2017 coco/annotations/person_keypoints_train2017.json \\
+            --backbone vgg19 --output run \\
+            --validation coco/val2017 coco/annotations/person_keypoints_val2017.json
+    """,
 }
 
 
@@ -45,7 +50,7 @@ def _number(kind: type, *, above: float):
 
 
 _COUNT, _SEED, _LENGTH = _number(int, above=0), _number(int, above=-1), _number(int, above=15)
-_SCALE = _number(float, above=0)
+_SCALE, _DECAY = _number(float, above=0), _number(float, above=-1e-9)
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -70,6 +75,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_detect(commands)
     _add_evaluate(commands)
     _add_export(commands)
+    _add_train(commands)
     _add_command(commands, "presets", "list the published weights: network, size, licence, AP")
     _add_demo(commands)
     return parser
@@ -150,6 +156,67 @@ def _add_export(commands):
     group.add_argument("--calibration", metavar="DIR", help=calibration_help)
 
 
+def _add_train(commands):
+    parser = _add_command(
+        commands,
+        "train",
+        "train a network on COCO keypoint labels",
+        "Train a network on COCO keypoint labels. Interrupted, and started again with the same command, it\n"
+        "goes on from the last epoch that ended.",
+    )
+    parser.add_argument("images", metavar="IMAGES", help="folder of the photographs, such as coco/train2017")
+    parser.add_argument("annotations", metavar="ANNOTATIONS", help="person_keypoints_*.json")
+    output_help = "folder for logs, backups, weights and, in the end, model.keras"
+    parser.add_argument("--output", metavar="DIR", required=True, help=output_help)
+    _add_network(parser, _add_new_network)
+    _add_recipe(parser)
+    data = parser.add_argument_group("data")
+    add = data.add_argument
+    size_help = "of the training crops, multiples of 16 (default: 368 368)"
+    add("--input-size", type=_LENGTH, nargs=2, default=(368, 368), metavar=("H", "W"), help=size_help)
+    add("--batch-size", type=_COUNT, default=8, metavar="N", help="crops in a step (default: 8)")
+    error_help = "what unreadable photographs and faulty labels do (default: raise)"
+    add("--on-error", choices=("raise", "skip"), default="raise", help=error_help)
+    add("--seed", type=_SEED, default=0, metavar="N", help="of weights, order and augmentation (default: 0)")
+    validation_help = "measure on these; writes best.weights.h5"
+    add("--validation", nargs=2, metavar=("IMAGES", "ANNOTATIONS"), help=validation_help)
+    add("--validate-every", type=_COUNT, default=1, metavar="N", help="epochs between (default: 1)")
+
+
+def _add_new_network(group, one):
+    """The network may also be one that is yet to be trained."""
+    one.add_argument("--backbone", default="vgg19", metavar="NAME", help="of a new network (default: vgg19)")
+    weights_help = "of a new network: imagenet (default), none for random ones, or a file"
+    group.add_argument("--weights", default="imagenet", metavar="WHICH", help=weights_help)
+    group.add_argument("--stages", type=_COUNT, default=6, metavar="N", help="of a new network (default: 6)")
+    types = ("float32", "mixed_bfloat16", "mixed_float16")
+    group.add_argument("--dtype", choices=types, default="float32", help="precision (default: float32)")
+
+
+def _add_recipe(parser: argparse.ArgumentParser):
+    """Arguments of `train` and `make_optimizer`, which has the defaults of those not given."""
+    group = parser.add_argument_group("recipe")
+    add = group.add_argument
+    add("--steps", type=_COUNT, default=100_000, metavar="N", help="how long (default: 100000)")
+    epoch_help = "steps between backups, an epoch (default: 1000)"
+    add("--steps-per-epoch", type=_COUNT, default=1000, metavar="N", help=epoch_help)
+    add("--optimizer", choices=("adamw", "sgd"), default="adamw", help="(default: adamw)")
+    add("--freeze-backbone", type=_SEED, default=0, metavar="N", help="steps before, without it (default: 0)")
+    multipliers_help = "with sgd, CMU's learning rates: biases twice, later stages four times as fast"
+    add("--stage-multipliers", action="store_true", help=multipliers_help)
+    add("--tensorboard", action="store_true", help="write logs for TensorBoard too")
+    group = parser.add_argument_group("optimizer", argument_default=argparse.SUPPRESS)
+    add = group.add_argument
+    add("--learning-rate", type=_SCALE, metavar="R", help="the highest (default: adamw 5e-4, sgd 4e-5)")
+    schedules = ("cosine", "step", "constant")
+    add("--schedule", choices=schedules, help="how the learning rate falls (default: cosine)")
+    warmup_help = "steps of rising (default: a twentieth of all, at most 1000)"
+    add("--warmup-steps", type=_SEED, metavar="N", help=warmup_help)
+    add("--weight-decay", type=_DECAY, metavar="D", help="of kernels (default: adamw 1e-4, sgd 5e-4)")
+    add("--clipnorm", type=_SCALE, metavar="X", help="largest norm of the gradients (default: none)")
+    add("--ema", type=_SCALE, metavar="M", help="average the weights, such as 0.999 (default: no)")
+
+
 def _add_demo(commands):
     parser = _add_command(
         commands,
@@ -165,13 +232,15 @@ def _add_demo(commands):
     add("--seed", type=_SEED, default=3, metavar="N", help="another number, other scenes (default: 3)")
 
 
-def _add_network(parser: argparse.ArgumentParser):
+def _add_network(parser: argparse.ArgumentParser, add_new: Callable | None = None):
     group = parser.add_argument_group("network")
-    one = group.add_mutually_exclusive_group(required=True)
+    one = group.add_mutually_exclusive_group(required=add_new is None)
     one.add_argument("--preset", metavar="NAME", help="published weights, one of `keras-openpose presets`")
     one.add_argument("--model", metavar="FILE", help="a network saved as .keras, or exported")
     file_help = "with --preset, the published file if you have it; else it is downloaded"
     group.add_argument("--file", metavar="FILE", help=file_help)
+    if add_new:
+        add_new(group, one)
 
 
 def _add_predict(parser: argparse.ArgumentParser):

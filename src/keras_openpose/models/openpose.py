@@ -109,5 +109,7 @@ def _conv(x, channels: int, kernel_size: int, name: str):
 
 
 def _output(x, channels: int, name: str):
-    # In float32 under any policy: OpenCV, which reads the maps, takes nothing narrower.
-    return layers.Conv2D(channels, 1, name=name, dtype="float32")(x)
+    # Small at first, as in CMU's training (pose_train_test.prototxt, `weight_filler`). In float32 under any
+    # policy: OpenCV, which reads the maps, takes nothing narrower.
+    initializer = keras.initializers.RandomNormal(stddev=0.01)
+    return layers.Conv2D(channels, 1, kernel_initializer=initializer, name=name, dtype="float32")(x)

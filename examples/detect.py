@@ -1,0 +1,51 @@
+"""Title: People in photographs
+Description: From files to arrays, JSON and pictures.
+
+    python examples/detect.py photo.jpg another.jpg --output found
+
+`keras-openpose detect` does the same, for folders and videos, too.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+
+import keras_openpose as ko
+
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("photographs", nargs="+", type=Path)
+parser.add_argument("--preset", default="mobilenet_v2_small_coco", choices=ko.list_presets())
+parser.add_argument("--file", type=Path, help="the published weights, if you have them")
+parser.add_argument("--output", type=Path, required=True)
+arguments = parser.parse_args()
+arguments.output.mkdir(parents=True, exist_ok=True)
+
+# ## The network
+#
+# The published file is downloaded once, checked and converted.
+
+model = ko.from_preset(arguments.preset, file=arguments.file)
+
+# ## People
+#
+# Photographs of any size, eight at a time. Two scales find small people, the mirrored photograph steadies the
+# maps, and everyone found is looked at once more.
+
+images = [ko.read_image(path) for path in arguments.photographs]
+found = ko.predict_poses(model, images, scales=(1, 2), flip=True, refine=True)
+
+# ## Numbers, JSON, pictures
+#
+# Coordinates are pixels of each photograph; a keypoint that is not seen is NaN.
+
+for path, image, poses in zip(arguments.photographs, images, found, strict=True):
+    print(f"{path.name}: {len(poses)} people")
+    for keypoints, scores, score in zip(poses.keypoints, poses.scores, poses.pose_scores, strict=True):
+        nose = poses.skeleton.keypoints.index("nose")
+        place = "nose not seen" if scores[nose] == 0 else f"nose at {keypoints[nose].round(1)}"
+        print(f"  score {score:.1f}, {(scores > 0).sum()} keypoints, {place}")
+    (arguments.output / f"{path.stem}.json").write_text(json.dumps(ko.poses_to_openpose(poses)))
+    picture = ko.draw_poses(image, poses)
+    cv2.imwrite(str(arguments.output / f"{path.stem}.png"), picture[..., ::-1])

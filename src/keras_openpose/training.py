@@ -1,0 +1,233 @@
+"""The training recipe: fit, with everything that a run of days needs around it."""
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from keras_openpose.evaluation import FIGURES, CocoEvaluation
+from keras_openpose.losses import StageLoss
+from keras_openpose.optimizers import make_optimizer
+
+# Layers of the networks here that are no backbone: the reduction of its features, and the stages.
+_HEAD = ("features", "stage")
+# A run whose loss is so many times its lowest is lost.
+_DIVERGED = 10.0
+
+
+def train(
+    model: keras.Model,
+    dataset: tf.data.Dataset,
+    folder: str | os.PathLike,
+    *,
+    steps: int,
+    steps_per_epoch: int = 1000,
+    optimizer: str | keras.optimizers.Optimizer = "adamw",
+    loss: StageLoss | None = None,
+    freeze_backbone_steps: int = 0,
+    validation: tuple[str | os.PathLike, str | os.PathLike] | None = None,
+    validate: dict | None = None,
+    tensorboard: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int | str = "auto",
+    **recipe,
+) -> keras.callbacks.History:
+    """Train a network, with logs, backups and the best weights kept; started again, it goes on.
+
+    An epoch is `steps_per_epoch` steps, however many photographs there are. After each, the state is backed
+    up: a run that was killed, and is started again with the same arguments, goes on from there. In the folder
+    are then `log.csv`; `last.weights.h5`; with `validation`, `best.weights.h5`; `tensorboard/` if asked
+    for; and, when all is done, `model.keras`.
+
+    Args:
+        model: the network; a mixed-precision policy is set when it is built.
+        dataset: batches as `coco_dataset` gives them; repeated as long as needed.
+        folder: where to write.
+        steps: how many steps, batches, to train.
+        steps_per_epoch: steps between two backups, and between two validations. Defaults to 1000.
+        optimizer: `"adamw"` or `"sgd"`, made by `make_optimizer`; or one of your own, its schedule and all.
+            Defaults to `"adamw"`.
+        loss: of both maps. Defaults to `StageLoss("caffe")` for `"sgd"`, to whose learning rate it belongs,
+            else `StageLoss()`.
+        freeze_backbone_steps: so many steps more, before the others, in which the backbone keeps its weights
+            (its layers are those named neither `features…` nor `stage…`), with an optimiser and a schedule
+            of their own. Defaults to 0.
+        validation: folder of photographs and COCO labels, for `CocoEvaluation`. Defaults to none.
+        validate: arguments of `CocoEvaluation`, such as `every` or `input_size`.
+        tensorboard: write logs for TensorBoard, which must be installed. Defaults to False.
+        callbacks: more of your own.
+        verbose: as in `keras.Model.fit`.
+        **recipe: arguments of `make_optimizer`, such as `learning_rate`, `schedule` or `ema`.
+
+    Returns:
+        The history of `fit`, of this call.
+
+    Raises:
+        ValueError: an argument is out of its range, or needs an optimiser by name.
+        FileExistsError: the folder holds a finished training.
+        FloatingPointError: the loss is no longer finite, or ten times its lowest. The last good weights
+            are in `last.weights.h5`; the message says what to try.
+
+    Example:
+        ```python
+        from keras_openpose import coco_dataset, compact_openpose, train
+
+        dataset = coco_dataset(IMAGES, ANNOTATIONS, input_size=(96, 128), batch_size=2)
+        train(compact_openpose(), dataset, "run", steps=2, learning_rate=1e-3, verbose=0)
+        ```
+    """
+    if steps < 1 or steps_per_epoch < 1 or freeze_backbone_steps < 0:
+        raise ValueError(
+            "`steps` and `steps_per_epoch` must be at least 1, `freeze_backbone_steps` at least 0. "
+            f"Received: {steps}, {steps_per_epoch} and {freeze_backbone_steps}."
+        )
+    if recipe and not isinstance(optimizer, str):
+        raise ValueError(f"`{next(iter(recipe))}` is for an optimizer by name. Received: {optimizer}.")
+    if freeze_backbone_steps and not isinstance(optimizer, str):
+        raise ValueError(f"`freeze_backbone_steps` needs an optimizer by name. Received: {optimizer}.")
+    folder = Path(folder)
+    if (folder / "model.keras").exists():
+        raise FileExistsError(f"{folder} holds a finished training, model.keras. Choose another folder.")
+    loss = loss or StageLoss("caffe" if optimizer == "sgd" else "mean")
+    dataset = dataset.repeat()
+
+    def fit(folder: Path, steps: int) -> keras.callbacks.History:
+        folder.mkdir(parents=True, exist_ok=True)
+        made = make_optimizer(optimizer, steps=steps, **recipe) if isinstance(optimizer, str) else optimizer
+        _compile(model, made, loss)
+        return model.fit(
+            dataset,
+            epochs=math.ceil(steps / steps_per_epoch),
+            steps_per_epoch=min(steps, steps_per_epoch),
+            callbacks=[
+                _StopWhenLost(folder),
+                # Before all that changes logs or weights. Two copies, as one may be cut off; kept until the
+                # trained network is safe.
+                keras.callbacks.BackupAndRestore(
+                    folder / "backup", double_checkpoint=True, delete_checkpoint=False
+                ),
+                *_watchers(folder, made.use_ema, validation, validate or {}, tensorboard),
+                *callbacks,
+            ],
+            shuffle=False,  # which is the dataset's own business
+            verbose=verbose,
+        )
+
+    if freeze_backbone_steps:
+        _train_frozen(model, folder / "frozen", freeze_backbone_steps, fit)
+    history = fit(folder, steps)
+    # Without optimiser and loss, which only this package can load.
+    _save_whole(keras.Model(model.input, model.output, name=model.name).save, folder / "model.keras")
+    shutil.rmtree(folder / "backup")
+    return history
+
+
+def _train_frozen(model: keras.Model, folder: Path, steps: int, fit: Callable):
+    """Train all but the backbone, unless an earlier call has done so."""
+    end = folder / "end.weights.h5"
+    if end.exists():
+        model.load_weights(end)
+        return
+    backbone = [layer for layer in model.layers if layer.weights and not layer.name.startswith(_HEAD)]
+    for layer in backbone:
+        layer.trainable = False
+    fit(folder, steps)
+    for layer in backbone:
+        layer.trainable = True
+    _save_whole(model.save_weights, end)
+    shutil.rmtree(folder / "backup")
+
+
+def _save_whole(save: Callable[[Path], None], path: Path):
+    """Save under another name first: what has the name is complete."""
+    unfinished = path.with_name(f"unfinished_{path.name}")
+    save(unfinished)
+    os.replace(unfinished, path)
+
+
+def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: StageLoss):
+    # XLA's convolutions are many times slower than TensorFlow's own on CPUs.
+    slow = keras.backend.backend() == "tensorflow" and not tf.config.list_physical_devices("GPU")
+    jit_compile = False if slow else "auto"
+    model.compile(optimizer, loss=dict.fromkeys(model.output, loss), jit_compile=jit_compile)
+
+
+def _watchers(folder: Path, use_ema: bool, validation, validate: dict, tensorboard: bool) -> list:
+    """What looks at the weights, and at the logs, in this order."""
+    watchers = []
+    if use_ema:
+        watchers.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    if validation:
+        watchers.append(CocoEvaluation(*validation, **validate))
+        best = _BestWeights(
+            folder / "best.weights.h5",
+            monitor="val_AP",
+            mode="max",
+            save_best_only=True,
+            save_weights_only=True,
+            initial_value_threshold=_best_so_far(folder / "log.csv"),
+        )
+        watchers.append(best)
+    watchers.append(keras.callbacks.ModelCheckpoint(folder / "last.weights.h5", save_weights_only=True))
+    if tensorboard:
+        watchers.append(keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False))
+    return [*watchers, _CsvLog(folder / "log.csv", append=True)]
+
+
+def _best_so_far(log: Path) -> float | None:
+    """Highest val_AP of the epochs before an interruption."""
+    if not log.exists():
+        return None
+    header, *rows = [line.split(",") for line in log.read_text().splitlines() if line]
+    column = header.index("val_AP") if "val_AP" in header else None
+    found = [float(row[column]) for row in rows if column is not None and row[column] != "NA"]
+    return max(found, default=None)
+
+
+class _BestWeights(keras.callbacks.ModelCheckpoint):
+    """Says nothing after epochs that are not evaluated."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.monitor in (logs or {}):
+            super().on_epoch_end(epoch, logs)
+
+
+class _CsvLog(keras.callbacks.CSVLogger):
+    """Keeps a column for the figures even if the first epoch is not evaluated."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        unknown = dict.fromkeys((f"val_{figure}" for figure in FIGURES), "NA")
+        super().on_epoch_end(epoch, {**unknown, **(logs or {})})
+
+
+class _StopWhenLost(keras.callbacks.Callback):
+    """Ends a training whose loss is no number, or far above what it was."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self._folder, self._lowest = folder, math.inf
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(loss := float(logs["loss"])):
+            self._stop(f"the loss is {loss}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs["loss"] > _DIVERGED * self._lowest:
+            self._stop(f"the loss is {logs['loss']:.4g}, it was {self._lowest:.4g}")
+        self._lowest = min(self._lowest, logs["loss"])
+
+    def _stop(self, what: str):
+        last = self._folder / "last.weights.h5"
+        kept = (
+            f"The weights of the last good epoch are in {last}." if last.exists() else "No epoch ended yet."
+        )
+        optimizer = self.model.optimizer
+        raise FloatingPointError(
+            f"Training diverged at step {int(optimizer.iterations)}: {what}. {kept} Try a lower "
+            f"`learning_rate` (now {float(optimizer.learning_rate):.3g}), a `clipnorm` such as 10, more "
+            "`warmup_steps`, or float32 if the network has float16."
+        )

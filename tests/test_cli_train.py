@@ -1,0 +1,114 @@
+"""`keras-openpose train`: flags, the folder it leaves, and bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_openpose as ko
+from keras_openpose.cli import main
+
+SIZE = (128, 128)
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    return ko.synthetic_people(4, size=SIZE, people=(1, 1), folder=tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """A small network as a file."""
+    path = tmp_path_factory.mktemp("network") / "untrained.keras"
+    ko.compact_openpose(num_stages=1).save(path)
+    return path
+
+
+def run(capsys, *arguments):
+    try:
+        code = main(["train", *map(str, arguments)])
+    except SystemExit as exit:
+        code = exit.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err.splitlines()
+
+
+def flags(folder, untrained):
+    return ["--model", untrained, "--output", folder, "--input-size", *SIZE, "--batch-size", 2, "--steps", 2]
+
+
+@pytest.mark.slow
+def test_the_installed_command_trains_measures_and_leaves_a_network(people, untrained, tmp_path):
+    command = Path(sys.executable).with_name("keras-openpose")
+    arguments = [
+        *people,
+        *flags(tmp_path / "run", untrained),
+        "--steps-per-epoch",
+        1,
+        "--validation",
+        *people,
+    ]
+    done = subprocess.run([command, "train", *map(str, arguments)], text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"Trained for 2 steps: {tmp_path}/run/model.keras"
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"best.weights.h5", "last.weights.h5", "log.csv", "model.keras"}
+    assert keras.models.load_model(tmp_path / "run/model.keras").count_params() > 1e6
+
+
+def test_flags_reach_the_recipe(people, untrained, tmp_path, capsys, monkeypatch):
+    seen = {}
+    monkeypatch.setattr("keras_openpose.cli.train.train", lambda *args, **options: seen.update(options))
+    more = [
+        "--optimizer",
+        "sgd",
+        "--stage-multipliers",
+        "--learning-rate",
+        1e-5,
+        "--schedule",
+        "step",
+        "--ema",
+        0.9,
+    ]
+    assert run(capsys, *people, *flags(tmp_path, untrained), *more)[0] == 0
+    assert seen["optimizer"] == "sgd"
+    assert seen["multipliers"] == ko.STAGE_MULTIPLIERS
+    assert (seen["learning_rate"], seen["schedule"], seen["ema"]) == (1e-5, "step", 0.9)
+    assert "clipnorm" not in seen  # `make_optimizer` knows its defaults
+
+
+def test_faulty_labels_are_one_line(people, untrained, tmp_path, capsys):
+    labels = json.loads(people[1].read_text())
+    labels["annotations"][0]["image_id"] = 99
+    faulty = tmp_path / "faulty.json"
+    faulty.write_text(json.dumps(labels))
+    code, _, errors = run(capsys, people[0], faulty, *flags(tmp_path / "run", untrained))
+    assert code == 2
+    assert len(errors) == 1
+    assert "annotation 1: its image (id 99) is not among the file's images" in errors[0]
+
+
+def test_a_finished_folder_is_one_line(people, untrained, tmp_path, capsys):
+    (tmp_path / "model.keras").touch()
+    code, _, errors = run(capsys, *people, *flags(tmp_path, untrained))
+    assert (code, len(errors)) == (2, 1)
+    assert "holds a finished training" in errors[0]
+
+
+def test_an_unknown_backbone_is_one_line_with_the_choices(people, tmp_path, capsys):
+    code, _, errors = run(capsys, *people, "--backbone", "vgg99", "--weights", "none", "--output", tmp_path)
+    assert (code, len(errors)) == (2, 1)
+    assert "resnet50" in errors[0]
+
+
+def test_a_training_that_diverges_says_what_to_try(people, untrained, tmp_path, capsys):
+    more = ["--optimizer", "sgd", "--learning-rate", 1e30, "--warmup-steps", 0, "--schedule", "constant"]
+    code, _, errors = run(capsys, *people, *flags(tmp_path / "run", untrained), *more, "--steps", 4)
+    assert code == 1
+    assert "Training diverged" in errors[-1]
+    assert "`learning_rate`" in errors[-1]
+    assert np.all([not path.name.startswith("model") for path in (tmp_path / "run").iterdir()])
