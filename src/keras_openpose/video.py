@@ -132,7 +132,7 @@ def _ahead(items: Iterable[_Item], count: int) -> Iterator[_Item]:
             yield item
     finally:
         given_up.set()
-        thread.join()
+        thread.join(timeout=5)  # a stream that has stalled may keep its reader for longer
 
 
 class VideoReader:

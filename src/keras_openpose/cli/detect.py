@@ -111,7 +111,7 @@ def _detect_images(
         found = find(list(images.values()))
         seconds = (time.perf_counter() - start) / len(group)
         for (path, image), poses in zip(images.items(), found, strict=True):
-            _say(path, _people(len(poses)), _best([poses]), f"{1000 * seconds:.0f} ms")
+            _say(path, _people(len(poses)), _best(poses), f"{1000 * seconds:.0f} ms")
             if results:
                 with problems.at(path):
                     results.write_image(path, image, poses)
@@ -120,12 +120,15 @@ def _detect_images(
 
 
 def _detect_video(path: Path, source, find, results: Results | None, window: Window | None):
-    start, video, found = time.perf_counter(), VideoReader(source), []
+    start, video = time.perf_counter(), VideoReader(source)
+    count = most = best = 0  # and no list of all: a stream may have no end
 
     def frames() -> Iterator[tuple[np.ndarray, Poses]]:
+        nonlocal count, most, best
         with tqdm(total=video.frame_count or None, desc=path.name, unit="frame", disable=None) as progress:
             for frame, poses in find(video):
-                found.append((len(poses), poses.pose_scores[:1].sum()))
+                count, most = count + 1, max(most, len(poses))
+                best = max([best, *poses.pose_scores])
                 yield frame, poses
                 progress.update()
                 if window and not window.show(frame, poses):
@@ -140,10 +143,10 @@ def _detect_video(path: Path, source, find, results: Results | None, window: Win
         if not (window and window.closed):
             video.check_complete()
     finally:
-        if found:
-            (most, best), seconds = np.max(found, axis=0), time.perf_counter() - start
-            best = f"best score {best:.1f}" if most else ""
-            _say(path, f"{len(found)} frames", f"at most {_people(int(most))}", best, f"{seconds:.1f} s")
+        if count:
+            words = f"best score {best:.1f}" if most else ""
+            seconds = time.perf_counter() - start
+            _say(path, f"{count} frames", f"at most {_people(most)}", words, f"{seconds:.1f} s")
 
 
 def _batches(items: Iterable, size: int) -> Iterator[list]:
@@ -160,6 +163,5 @@ def _people(count: int) -> str:
     return "1 person" if count == 1 else f"{count} people"
 
 
-def _best(found: list[Poses]) -> str:
-    scores = [poses.pose_scores[0] for poses in found if len(poses)]
-    return f"best score {max(scores):.1f}" if scores else ""
+def _best(poses: Poses) -> str:
+    return f"best score {poses.pose_scores[0]:.1f}" if len(poses) else ""
