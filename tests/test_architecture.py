@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,15 @@ def test_what_only_type_checkers_see_may_be_heavy(package):
     with (package / "geometry.py").open("a") as file:
         file.write("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tensorflow\n")
     assert list(heavy_imports(package)) == []
+
+
+def test_the_oldest_versions_that_are_tested_are_those_that_are_promised():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    promised = dict(line.split(">=") for line in project["dependencies"])
+    lines = (ROOT / "tests/oldest.txt").read_text().splitlines()
+    tested = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert promised.keys() == tested.keys()
+    assert all(f"{tested[name]}.".startswith(f"{floor}.") for name, floor in promised.items())
 
 
 # In a fresh interpreter
