@@ -49,31 +49,49 @@ unseen = scenes("unseen", arguments.unseen, seed=2)
 
 # ## The network
 #
-# Whole scenes, as they are: what the network is to see later looks just like them. The learning rate rises
-# for 300 steps and then falls to 0 along a cosine.
+# Whole scenes, as they are: what the network is to see later looks just like them.
 
 dataset = ko.coco_dataset(
     *train, input_size=size, batch_size=batch_size, augment=False, shuffle=True, seed=3, repeat=-1
 )
 model = ko.compact_openpose()
-schedule = keras.optimizers.schedules.CosineDecay(
-    0.0, max(arguments.steps - 300, 1), warmup_target=2e-3, warmup_steps=300
-)
-model.compile(
-    keras.optimizers.AdamW(schedule, weight_decay=1e-4, global_clipnorm=10.0),
-    loss={"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()},
-    jit_compile=False,  # XLA's convolutions are slow on CPUs
-)
-model.fit(
-    dataset,
-    epochs=-(-arguments.steps // steps_per_epoch),
-    steps_per_epoch=min(arguments.steps, steps_per_epoch),
-    callbacks=[
-        keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True),
-        ko.CocoEvaluation(*unseen, input_size=size),
-        keras.callbacks.CSVLogger(folder / "log.csv", append=True),
-    ],
-)
+
+# ## Training, twice
+#
+# Each time the learning rate rises for 300 steps and then falls to 0 along a cosine. The second time, the
+# heatmaps count more: by then most people are found, and AP asks how exactly.
+
+
+def fit(steps: int, learning_rate: float, heatmaps_weight: float, name: str):
+    """Train along one cosine, unless that has been done."""
+    end = folder / f"{name}.weights.h5"
+    if end.exists():
+        model.load_weights(end)
+        return
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, max(steps - 300, 1), warmup_target=learning_rate, warmup_steps=300
+    )
+    model.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=1e-4, global_clipnorm=10.0),
+        loss={"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()},
+        loss_weights={"heatmaps": heatmaps_weight, "pafs": 1.0},
+        jit_compile=False,  # XLA's convolutions are slow on CPUs
+    )
+    model.fit(
+        dataset,
+        epochs=-(-steps // steps_per_epoch),
+        steps_per_epoch=min(steps, steps_per_epoch),
+        callbacks=[
+            keras.callbacks.BackupAndRestore(folder / f"backup_{name}", double_checkpoint=True),
+            ko.CocoEvaluation(*unseen, input_size=size),
+            keras.callbacks.CSVLogger(folder / f"{name}.csv", append=True),
+        ],
+    )
+    model.save_weights(end)
+
+
+fit(arguments.steps, 2e-3, 1.0, "first")
+fit(arguments.steps, 1.5e-3, 3.0, "second")
 
 # ## How good is it?
 #
@@ -112,12 +130,15 @@ print(f"In half precision: AP {ko.evaluate_coco(model, *unseen, input_size=size)
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-log = np.genfromtxt(folder / "log.csv", delimiter=",", names=True)
+logs = [np.genfromtxt(folder / f"{name}.csv", delimiter=",", names=True) for name in ("first", "second")]
+loss = np.concatenate([np.atleast_1d(log["heatmaps_loss"] + log["pafs_loss"]) for log in logs])
+ap = np.concatenate([np.atleast_1d(log["val_AP"]) for log in logs])
+steps = steps_per_epoch * np.arange(1, len(loss) + 1)
 _, left = plt.subplots(figsize=(6, 4))
-left.semilogy((log["epoch"] + 1) * steps_per_epoch, log["loss"])
+left.semilogy(steps, loss)
 left.set(xlabel="steps", ylabel="training loss")
 right = left.twinx()
-right.plot((log["epoch"] + 1) * steps_per_epoch, log["val_AP"], "C1")
+right.plot(steps, ap, "C1")
 right.set(ylabel="AP on unseen scenes", ylim=(0, 100))
 plt.tight_layout()
 plt.savefig(folder / "curve.png", dpi=100)

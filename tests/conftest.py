@@ -106,3 +106,10 @@ def photograph_arms():
         return np.rint(image).astype(np.uint8)
 
     return paint
+
+
+@pytest.fixture(scope="session")
+def coco_folder(tmp_path_factory):
+    """A few drawn people as a COCO folder: photographs and labels."""
+    folder = tmp_path_factory.mktemp("coco")
+    return ko.synthetic_people(4, size=(96, 128), people=(1, 2), folder=folder, progress=False)

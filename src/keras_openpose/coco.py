@@ -6,7 +6,7 @@ import os
 import numpy as np
 from pycocotools import mask as rle
 
-from keras_openpose.samples import PoseSample, fill_derived, report_problems
+from keras_openpose.samples import PoseSample, report_problems
 from keras_openpose.skeletons import COCO_18, Skeleton
 
 
@@ -19,9 +19,9 @@ def coco_samples(
 ) -> list[PoseSample]:
     """Read a COCO keypoint file: a sample for every image in it, with or without people.
 
-    Keypoints are matched by name. Derived ones, such as the neck, are filled in; a keypoint outside
-    of its image counts as unlabelled, as in CMU's training. Crowds, and people without a labelled
-    keypoint, become regions to ignore.
+    Keypoints are matched by name. Derived ones that the file lacks, such as the neck, stay NaN; a
+    keypoint outside of its image counts as unlabelled, as in CMU's training. Crowds, and people without
+    a labelled keypoint, become regions to ignore.
 
     Args:
         images: folder of the photographs.
@@ -135,7 +135,7 @@ def _sample(folder, record: dict, people: list[dict], orders: dict, skeleton: Sk
             areas.append(person.get("area", person["bbox"][2] * person["bbox"][3]))
     return PoseSample(
         os.path.join(folder, record["file_name"]),
-        fill_derived(np.reshape(keypoints, (-1, skeleton.num_keypoints, 2)), skeleton),
+        np.reshape(keypoints, (-1, skeleton.num_keypoints, 2)),
         boxes=np.reshape(boxes, (-1, 4)),
         areas=areas,
         ignore=ignore,
@@ -145,11 +145,12 @@ def _sample(folder, record: dict, people: list[dict], orders: dict, skeleton: Sk
 
 
 def _keypoints(person: dict, order: list[int], record: dict) -> np.ndarray:
-    x, y, visibility = person["keypoints"].reshape(-1, 3).T
+    rows = person["keypoints"].reshape(-1, 3)
+    places, limits = rows[:, :2], (record["width"], record["height"])
     # Visibility 1, hidden but labelled, and 2, visible, are learnt alike (CMU and all others).
-    labelled = (visibility > 0) & (x >= 0) & (y >= 0) & (x < record["width"]) & (y < record["height"])
-    points = np.full((len(labelled) + 1, 2), np.nan, np.float32)
-    points[:-1][labelled] = np.stack([x, y], axis=1)[labelled]
+    labelled = (rows[:, 2] > 0) & ((places >= 0) & (places < limits)).all(axis=1)
+    points = np.full((len(rows) + 1, 2), np.nan, np.float32)
+    points[:-1][labelled] = places[labelled]
     return points[order]
 
 

@@ -123,8 +123,9 @@ def pose_dataset(
         repeat: how many epochs one pass makes; −1 is without end.
         cache: whether to read all files now and hold them, as they are, in memory.
         drop_remainder: whether to drop a last batch that is not full.
-        on_error: what an unreadable photograph does: `"raise"` stops with its name, `"skip"` leaves it
-            out, printing its name and how many there were to standard error.
+        on_error: what a photograph does that cannot be read, or is not of the size that its labels say:
+            `"raise"` stops with its name, `"skip"` leaves it out, printing its name and how many there
+            were to standard error.
 
     Returns:
         Dataset of `(images, targets, mask)`: `uint8` RGB images `(batch, height, width, 3)`; a dict of
@@ -250,16 +251,18 @@ def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Datas
     skipped = tf.Variable(0, trainable=False)
 
     def read(crop):
-        source, on_disk = (tf.gather(column, crop["photograph"]) for column in (table.sources, table.on_disk))
-        return {**crop, "pixels": read_pixels(source, on_disk, crop["reduction"], crop["window"])}
+        columns = (table.sources, table.on_disk, table.sizes)
+        photograph = [tf.gather(column, crop["photograph"]) for column in columns]
+        return {**crop, "pixels": read_pixels(*photograph, crop["reduction"], crop["window"])}
 
     def report(crop):
         name = tf.gather(table.names, crop["photograph"])
+        problem = ["Photograph cannot be read, or is not of the size that its labels say:", name]
         if on_error == "raise":
-            tf.debugging.Assert(False, ["Photograph cannot be read:", name])
+            tf.debugging.Assert(False, problem)
         else:
             count = skipped.assign_add(1)
-            tf.print("Left out, cannot be read:", name, "- so far", count, output_stream=sys.stderr)
+            tf.print("Left out.", *problem, "- so far", count, output_stream=sys.stderr)
         return False
 
     def attempt(crop):  # the `try` of tf.data: the second part runs only if the first gave nothing

@@ -82,7 +82,9 @@ def decode_poses(
 
     Args:
         heatmaps: `(height, width, keypoints + 1)`, one stage, the background last.
-        pafs: `(height, width, 2 * limbs)`, limb n in channels 2n (x) and 2n + 1 (y).
+        pafs: `(height, width, 2 * limbs)`, limb n in channels 2n (x) and 2n + 1 (y). Without channels,
+            `(height, width, 0)`, for a network of one body or hand that has no PAFs: the highest peak
+            of each keypoint is taken.
         skeleton: who a person is. Defaults to `COCO_18`.
         stride: pixels a map cell; the keypoints are in these pixels. Defaults to 8.
         peak_threshold: height from which a local maximum is a peak. Defaults to 0.02 (OpenPose with
@@ -124,11 +126,14 @@ def decode_poses(
     """
     heatmaps, pafs = _checked(heatmaps, pafs, skeleton)
     peaks = _find_peaks(heatmaps, peak_threshold)
-    start, end, score = _find_limbs(pafs, peaks, skeleton, num_samples, sample_threshold, sample_fraction)
-    bodies = _join_limbs(peaks, start, end, score)
-    if merge_distance > 0:
-        bodies = [body for body in bodies if len(body.peaks) > 1 or body.peak_total >= min_peak_score]
-        bodies = _merge_fragments(peaks, bodies, merge_distance)
+    if skeleton.num_limbs and not pafs.shape[-1]:
+        bodies = _highest_peaks(peaks)
+    else:
+        limbs = _find_limbs(pafs, peaks, skeleton, num_samples, sample_threshold, sample_fraction)
+        bodies = _join_limbs(peaks, *limbs)
+        if merge_distance > 0:
+            bodies = [body for body in bodies if len(body.peaks) > 1 or body.peak_total >= min_peak_score]
+            bodies = _merge_fragments(peaks, bodies, merge_distance)
     bodies = [
         body
         for body in bodies
@@ -144,7 +149,8 @@ def _checked(heatmaps, pafs, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray
     maps = {"heatmaps": np.asarray(heatmaps, np.float32, "C"), "pafs": np.asarray(pafs, np.float32, "C")}
     channels = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
     for name, value in maps.items():
-        if value.ndim != 3 or value.shape[-1] != channels[name]:
+        without_pafs = name == "pafs" and value.shape[-1:] == (0,)
+        if value.ndim != 3 or (value.shape[-1] != channels[name] and not without_pafs):
             raise ValueError(
                 f"`{name}` for {skeleton.name} must have shape (height, width, {channels[name]}), one image "
                 f"and one stage. Received: {value.shape}."
@@ -196,6 +202,15 @@ def _find_seeds(heatmaps: np.ndarray, threshold: float) -> np.ndarray:
         first = np.searchsorted(keypoint[order], np.arange(channels))
         found = found[order[np.arange(len(order)) - first[keypoint[order]] < _MAX_PEAKS]]
     return found
+
+
+def _highest_peaks(peaks: _Peaks) -> list[_Body]:
+    """The one body made of the highest peak of each keypoint; none without peaks."""
+    order = np.lexsort((-peaks.score, peaks.keypoint))
+    keypoints, first = np.unique(peaks.keypoint[order], return_index=True)
+    members = order[first].tolist()
+    total = float(peaks.score[members].sum())
+    return [_Body(members, sum(1 << int(n) for n in keypoints), total, total)] if members else []
 
 
 def _find_limbs(

@@ -138,7 +138,7 @@ def _input_spec(model: keras.Model, format: str, size: tuple[int, int] | None) -
 def _last_stage(model: keras.Model) -> keras.Model:
     images = keras.Input(model.input_shape[1:], name="images")
     maps = model(images)
-    return keras.Model(images, {name: maps[name][:, -1] for name in ("heatmaps", "pafs")})
+    return keras.Model(images, {name: stages[:, -1] for name, stages in maps.items()})
 
 
 def _save(network: keras.Model, folder: str | os.PathLike, spec: keras.InputSpec):

@@ -17,7 +17,7 @@ class ExportedNetwork:
 
     Args:
         input_shape: `(batch, height, width, 3)`, None where any number fits.
-        channels: channels of `heatmaps` and of `pafs`.
+        channels: channels of `heatmaps` and, unless it is a hand's, of `pafs`.
         call: the runtime: from images in float32 to a mapping that holds both maps.
     """
 
@@ -25,11 +25,17 @@ class ExportedNetwork:
     channels: dict[str, int]
     call: Callable[[np.ndarray], dict[str, np.ndarray]]
 
+    @property
+    def output(self) -> dict[str, int]:
+        """Its maps by name, as a Keras model has them."""
+        return self.channels
+
     def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Heatmaps and PAFs, `(batch, height / 8, width / 8, channels)`, of a batch of images."""
         if self.input_shape[0] in (None, len(images)):
             maps = self.call(images)
-            return tuple(np.asarray(maps[name]) for name in MAPS)
+            heatmaps = np.asarray(maps["heatmaps"])
+            return heatmaps, np.asarray(maps["pafs"]) if "pafs" in maps else heatmaps[..., :0]
         each = [self.run(images[n : n + 1]) for n in range(len(images))]
         return tuple(np.concatenate(maps) for maps in zip(*each, strict=True))
 
@@ -74,7 +80,7 @@ def load_exported(path: str | os.PathLike) -> ExportedNetwork:
         raise
     except Exception as error:  # each runtime has errors of its own for files that it cannot read
         raise ValueError(f"Not a network of `export_model`, or a damaged one: {path}. {error}") from error
-    if set(network.channels) != set(MAPS):
+    if not {"heatmaps"} <= set(network.channels) <= set(MAPS):
         raise ValueError(f"{path} must give `heatmaps` and `pafs`. It gives: {', '.join(network.channels)}.")
     return network
 
@@ -133,7 +139,7 @@ def _load_openvino(path: Path) -> ExportedNetwork:
 
     def call(images):
         found = network({"images": images}, share_outputs=False)
-        return {name: found[name] for name in MAPS}
+        return {name: found[name] for name in channels}
 
     channels = {
         name: output.partial_shape[-1].get_length()

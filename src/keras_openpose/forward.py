@@ -25,10 +25,13 @@ _compiled: "weakref.WeakKeyDictionary[keras.Model, Forward]" = weakref.WeakKeyDi
 
 
 def forward_pass(model: Network, skeleton: Skeleton) -> Forward:
-    """Last stage of a model as a compiled function, NumPy in and out, made once for each model."""
+    """Last stage of a model as a compiled function, NumPy in and out, made once for each model.
+
+    PAFs that the model does not have come out without channels.
+    """
     expected = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
     found = _channels(model)
-    if found != expected:
+    if found not in (expected, {"heatmaps": expected["heatmaps"]}):
         raise ValueError(
             f"The model must give the maps of {skeleton.name}: {expected['heatmaps']} heatmaps "
             f"({skeleton.num_keypoints} keypoints and background) and {expected['pafs']} PAF channels "
@@ -70,9 +73,12 @@ def _compile(model: "keras.Model") -> Forward:
     model = weakref.proxy(model)  # or the table's value would keep its key alive
     backend = keras.backend.backend()
 
+    def last_maps(maps):
+        heatmaps = maps["heatmaps"][:, -1]
+        return heatmaps, maps["pafs"][:, -1] if "pafs" in maps else heatmaps[..., :0]
+
     def last_stage(images):
-        maps = model(images, training=False)
-        return maps["heatmaps"][:, -1], maps["pafs"][:, -1]
+        return last_maps(model(images, training=False))
 
     if backend == "tensorflow":
         import tensorflow as tf
@@ -93,7 +99,7 @@ def _compile(model: "keras.Model") -> Forward:
         @jax.jit
         def stateless(trainable, non_trainable, images):
             maps, _ = model.stateless_call(trainable, non_trainable, images, training=False)
-            return maps["heatmaps"][:, -1], maps["pafs"][:, -1]
+            return last_maps(maps)
 
         def run(images):
             state = (model.trainable_variables, model.non_trainable_variables)

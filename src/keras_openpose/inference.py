@@ -44,7 +44,8 @@ def predict_poses(
 
     Args:
         model: a network of this package, any model with its inputs and outputs, or an exported one
-            (`load_exported`).
+            (`load_exported`). One without PAFs, `hand_openpose`, takes a photograph for a crop of one
+            hand: the highest peak of each heatmap is a keypoint of it.
         images: one photograph, or a list or batch of them, of any sizes: paths, or arrays
             `(height, width, 3)` of RGB from 0 to 255 (grey, RGBA and 16-bit arrays are converted).
         skeleton: who a person is. Defaults to `COCO_18`.
@@ -61,7 +62,8 @@ def predict_poses(
         `Poses` in pixels of the photograph for one photograph, else a list of `Poses`.
 
     Raises:
-        ValueError: model and skeleton do not fit each other, or an argument is out of range.
+        ValueError: model and skeleton do not fit each other, an argument is out of range, or `flip` or
+            `refine` is asked of a network without PAFs.
         FileNotFoundError: a path names no file.
 
     Example:
@@ -81,6 +83,11 @@ def predict_poses(
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
     forward = forward_pass(model, skeleton)
+    if (flip or refine) and "pafs" not in model.output:
+        raise ValueError(
+            "`flip` and `refine` need a network with PAFs. This one sees a single right hand, which mirrored "
+            "would be a left one."
+        )
     single = isinstance(images, (str, os.PathLike)) or (isinstance(images, np.ndarray) and images.ndim < 4)
     images = [images] if single else images
 

@@ -3,7 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from keras_openpose.skeletons import COCO_18, Skeleton
+from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
+
+
+@dataclass(frozen=True)
+class Download:
+    """An address of a published file.
+
+    Args:
+        url: the address.
+        checksum: algorithm and digest, `"sha256:…"` or `"md5:…"`, whichever was published; empty if none was.
+    """
+
+    url: str
+    checksum: str
 
 
 @dataclass(frozen=True)
@@ -15,44 +28,206 @@ class Preset:
         network: public function that builds the network.
         arguments: arguments of that function, beside the skeleton.
         skeleton: the people it was trained on.
-        source: format of the published file, a module of `converters`.
-        urls: addresses of the published file; the first that answers is used.
-        sha256: checksum of that file.
-        size: its length in bytes.
+        formats: formats of file that the weights were published in, of which any will do.
+        downloads: addresses of such files; the first that answers is used. None for weights that the
+            package brings along, in its folder `weights`.
+        size: length of the largest in bytes, perhaps rounded up.
         licence: licence of the weights.
-        ap: published AP in percent.
+        ap: published AP in percent, None if none was published for these weights.
         ap_protocol: what that AP was measured on, and who says so.
+        skipped: pattern of the arrays in the files that the network has no place for.
     """
 
     name: str
     network: str
     skeleton: Skeleton
-    source: str
-    urls: tuple[str, ...]
-    sha256: str
+    formats: str
+    downloads: tuple[Download, ...]
     size: int
     licence: str
-    ap: float
+    ap: float | None
     ap_protocol: str
     arguments: Mapping[str, object] = field(default_factory=dict)
+    skipped: str = ""
 
 
-_TF_POSE = "master/models/graph/mobilenet_v2_small/graph_opt.pb"
+# Whatever a copy says of itself: the licence of OpenPose asks this of everything made from its files.
+_CMU_LICENCE = "non-commercial research only (OpenPose, Carnegie Mellon University)"
+_CMU_FORMATS = "Caffe .caffemodel, PyTorch .pth"
+
+
+def _cmu(path: str, md5: str) -> tuple[Download, ...]:
+    """Addresses of a file of CMU's: those of OpenPose's models/getModels.sh and of a copy."""
+    folders = (
+        "http://vcl.snu.ac.kr/OpenPose/models",
+        "https://huggingface.co/camenduru/openpose/resolve/main/models",
+    )
+    return tuple(Download(f"{folder}/{path}", f"md5:{md5}") for folder in folders)
+
+
+def _annotator(name: str, sha256: str) -> Download:
+    """Address of a file of pytorch-openpose, made from CMU's."""
+    return Download(
+        f"https://huggingface.co/lllyasviel/Annotators/resolve/main/{name}.pth", f"sha256:{sha256}"
+    )
+
+
+def _tf_pose(name: str, checksum: str) -> tuple[Download, ...]:
+    """Addresses of a graph of tf-pose-estimation: its own, which has been gone at times, and of a copy."""
+    folders = "ildoonet/tf-pose-estimation", "jiajunhua/ildoonet-tf-pose-estimation"
+    path = f"master/models/graph/{name}/graph_opt.pb"
+    return tuple(
+        Download(f"https://raw.githubusercontent.com/{folder}/{path}", checksum) for folder in folders
+    )
+
+
+_MPI = _cmu("pose/mpi/pose_iter_160000.caffemodel", "2ca0990c7562bd7ae03f3f54afa96e00")
+_LIGHTWEIGHT = {
+    "formats": "PyTorch .pth",
+    "downloads": (
+        Download(
+            "https://download.01.org/opencv/openvino_training_extensions/models/human_pose_estimation/"
+            "checkpoint_iter_370000.pth",
+            "sha256:517c86f769c6636583083f1467e3d212a0006c27109edb3aeffc19a79622d411",
+        ),
+    ),
+    "size": 88_000_000,
+    "licence": "Apache-2.0 (Lightweight OpenPose, Daniil Osokin)",
+}
 
 PRESETS = {
     preset.name: preset
     for preset in (
         Preset(
+            name="openpose_vgg19_coco",
+            network="openpose",
+            skeleton=COCO_18,
+            formats=f"{_CMU_FORMATS}, Keras 2 .h5, tf-pose .npy",
+            downloads=(
+                *_cmu("pose/coco/pose_iter_440000.caffemodel", "5156d31f670511fce9b4e28b403f2939"),
+                _annotator(
+                    "body_pose_model", "25a948c16078b0f08e236bda51a385d855ef4c153598947c28c0d47ed94bb746"
+                ),
+            ),
+            size=209_274_056,
+            licence=_CMU_LICENCE,
+            ap=58.4,
+            ap_protocol="COCO val2014, scales 0.5 to 2, CMU's Matlab code, as tf-pose-estimation quotes it",
+        ),
+        Preset(
+            name="openpose_vgg19_mpi",
+            network="openpose",
+            skeleton=MPI_15,
+            formats=_CMU_FORMATS,
+            downloads=_MPI,
+            size=206_000_000,
+            licence=_CMU_LICENCE,
+            ap=None,
+            ap_protocol="none published for COCO: trained on MPII",
+        ),
+        Preset(
+            name="openpose_vgg19_mpi_4_stages",
+            network="openpose",
+            arguments={"num_stages": 4},
+            skeleton=MPI_15,
+            formats=_CMU_FORMATS,
+            downloads=_MPI,
+            size=206_000_000,
+            licence=_CMU_LICENCE,
+            ap=None,
+            ap_protocol="none published for COCO: trained on MPII",
+            skipped=r"Mconv\d_stage[56]_L[12]\.(weight|bias)",
+        ),
+        Preset(
+            name="body_25",
+            network="body_25",
+            skeleton=BODY_25,
+            formats=_CMU_FORMATS,
+            downloads=_cmu("pose/body_25/pose_iter_584000.caffemodel", "78287b57cf85fa89c03f1393d368e5b7"),
+            size=104_715_850,
+            licence=_CMU_LICENCE,
+            ap=None,
+            ap_protocol="none published for these weights on COCO val",
+        ),
+        Preset(
+            name="hand_21",
+            network="hand_openpose",
+            skeleton=HAND_21,
+            formats=_CMU_FORMATS,
+            downloads=(
+                *_cmu("hand/pose_iter_102000.caffemodel", "a82cfc3fea7c62f159e11bd3674c1531"),
+                _annotator(
+                    "hand_pose_model", "b76b00d1750901abd07b9f9d8c98cc3385b8fe834a26d4b4f0aad439e75fc600"
+                ),
+            ),
+            size=147_400_000,
+            licence=_CMU_LICENCE,
+            ap=None,
+            ap_protocol="none: COCO's keypoints have no hands",
+        ),
+        Preset(
+            name="lightweight_coco",
+            network="lightweight_openpose",
+            skeleton=COCO_18,
+            **_LIGHTWEIGHT,
+            ap=40.0,
+            ap_protocol="COCO val2017, one scale of height 368, as its README reports",
+            skipped=r"refinement_stages\.[12]\..*",
+        ),
+        Preset(
+            name="lightweight_coco_3_stages",
+            network="lightweight_openpose",
+            arguments={"num_refinement_stages": 3},
+            skeleton=COCO_18,
+            **_LIGHTWEIGHT,
+            ap=None,
+            ap_protocol="none published: the README's figure is of one refinement stage",
+        ),
+        Preset(
+            name="demo_synthetic",
+            network="compact_openpose",
+            skeleton=COCO_18,
+            formats="part of the package, made by examples/train_demo.py",
+            downloads=(),
+            size=2_900_000,
+            licence="Apache-2.0 (keras-openpose)",
+            ap=None,
+            ap_protocol="AP_PROTOCOL",
+        ),
+        Preset(
+            name="mobilenet_thin_coco",
+            network="mobilenet_openpose",
+            arguments={"variant": "thin"},
+            skeleton=COCO_18,
+            formats="TensorFlow graph .pb",
+            downloads=_tf_pose("mobilenet_thin", ""),
+            size=7_600_000,
+            licence="Apache-2.0 (tf-pose-estimation, Ildoo Kim)",
+            ap=28.1,
+            ap_protocol="COCO val2014, one scale, as tf-pose-estimation reports",
+        ),
+        Preset(
+            name="mobilenet_v2_large_coco",
+            network="mobilenet_openpose",
+            arguments={"variant": "v2_large"},
+            skeleton=COCO_18,
+            formats="TensorFlow graph .pb",
+            downloads=_tf_pose("mobilenet_v2_large", ""),
+            size=9_000_000,
+            licence="Apache-2.0 (tf-pose-estimation, Ildoo Kim)",
+            ap=31.3,
+            ap_protocol="COCO val2014, one scale, as tf-pose-estimation reports",
+        ),
+        Preset(
             name="mobilenet_v2_small_coco",
             network="mobilenet_openpose",
             arguments={"variant": "v2_small"},
             skeleton=COCO_18,
-            source="frozen_graph",
-            urls=(
-                f"https://raw.githubusercontent.com/ildoonet/tf-pose-estimation/{_TF_POSE}",
-                f"https://raw.githubusercontent.com/jiajunhua/ildoonet-tf-pose-estimation/{_TF_POSE}",
+            formats="TensorFlow graph .pb",
+            downloads=_tf_pose(
+                "mobilenet_v2_small",
+                "sha256:428a9d6e7bfc0319e1ce4de8c0191a9111cd281bea6ae2b496fd42c92d574160",
             ),
-            sha256="428a9d6e7bfc0319e1ce4de8c0191a9111cd281bea6ae2b496fd42c92d574160",
             size=2_096_019,
             licence="Apache-2.0 (tf-pose-estimation, Ildoo Kim)",
             ap=17.3,

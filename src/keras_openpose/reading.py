@@ -1,6 +1,7 @@
 """From a file to the pixels that the input shows, as TensorFlow ops."""
 
 import os
+from functools import partial
 
 import tensorflow as tf
 
@@ -62,30 +63,47 @@ def plan_reading(
     }
 
 
-def read_pixels(source: tf.Tensor, on_disk: tf.Tensor, reduction: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+def read_pixels(
+    source: tf.Tensor, on_disk: tf.Tensor, image_size: tf.Tensor, reduction: tf.Tensor, window: tf.Tensor
+) -> tf.Tensor:
     """Decode part of a photograph, at 1, 1/2, 1/4 or 1/8 of its size.
 
     Args:
         source: path of an image file, or its contents.
         on_disk: whether it is a path.
+        image_size: `(2,)`, height and width that it must have.
         reduction: 0, 1, 2 or 3.
         window: `(4,)`, y, x, height and width in pixels of the reduced photograph.
 
     Returns:
         `(height, width, 3)`, `uint8`.
+
+    Raises:
+        tf.errors.OpError: there is no such file, it is damaged, or of another size.
     """
     contents = tf.cond(on_disk, lambda: tf.io.read_file(source), lambda: source)
 
-    def decode_jpeg(ratio):  # libjpeg's faster ways differ from the exact ones by a few grey levels
-        return lambda: tf.io.decode_and_crop_jpeg(
+    def check(size):  # labels of a larger or a turned photograph would be learnt in the wrong places
+        message = "The photograph is not of the size that its labels say."
+        return tf.debugging.assert_equal(size[:2], image_size, message=message)
+
+    def decode_jpeg(ratio):
+        check(tf.io.extract_jpeg_shape(contents))
+        # libjpeg's faster ways differ from the exact ones by a few grey levels.
+        return tf.io.decode_and_crop_jpeg(
             contents, window, channels=3, ratio=ratio, fancy_upscaling=False, dct_method="INTEGER_FAST"
         )
 
     def decode_other():
         image = tf.io.decode_image(contents, channels=3, expand_animations=False)
-        reduced_size = -(-tf.shape(image)[:2] // tf.gather(_RATIOS, reduction))
+        check(tf.shape(image))
+        ratio = tf.gather(_RATIOS, reduction)
+        reduced_size = -(-image_size // ratio)
+        for axis in (0, 1):  # as libjpeg: the last pixels are repeated where the ratio does not divide
+            places = tf.minimum(tf.range(reduced_size[axis] * ratio), image_size[axis] - 1)
+            image = tf.gather(image, places, axis=axis)
         reduced = tf.cast(tf.round(tf.image.resize(image, reduced_size, method="area")), tf.uint8)
         return reduced[window[0] : window[0] + window[2], window[1] : window[1] + window[3]]
 
-    jpegs = [decode_jpeg(ratio) for ratio in _RATIOS]
+    jpegs = [partial(decode_jpeg, ratio) for ratio in _RATIOS]
     return tf.switch_case(tf.where(tf.io.is_jpeg(contents), reduction, len(jpegs)), [*jpegs, decode_other])

@@ -111,8 +111,9 @@ def people_to_centre(sample: PoseSample, skeleton: Skeleton) -> list[int]:
     Returns:
         Numbers of people of the sample.
     """
-    labelled = np.delete(~np.isnan(sample.keypoints).any(-1), skeleton.derived_indices[:, 0], axis=1)
-    enough = labelled.sum(axis=1) >= min(MIN_KEYPOINTS, labelled.shape[1])
+    labelled = ~np.isnan(sample.keypoints).any(-1)
+    labelled[:, skeleton.derived_indices[:, 0]] = False
+    enough = labelled.sum(axis=1) >= min(MIN_KEYPOINTS, skeleton.num_keypoints - len(skeleton.derived))
     middles = sample.boxes[:, :2] + sample.boxes[:, 2:] / 2
     reaches = MIN_DISTANCE * sample.boxes[:, 2:].max(axis=1)
     chosen = []

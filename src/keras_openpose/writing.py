@@ -25,7 +25,9 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
         OSError: the file cannot be written; names `path`, not the temporary.
     """
     path = Path(path)
-    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    temporary = path.with_name(
+        f".{uuid.uuid4().hex}{''.join(path.suffixes)}"
+    )  # Keras wants .weights.h5 whole
     try:
         temporary.touch()
         yield temporary

@@ -25,6 +25,9 @@ _EXAMPLES = {
         keras-openpose export small.tflite --model my.keras --size 368 368 --precision int8 \\
             --calibration photos/
     """,
+    "convert": """
+        keras-openpose convert pose_iter_440000.caffemodel --preset openpose_vgg19_coco -o openpose.keras
+    """,
     "presets": "keras-openpose presets",
     "train": """
         keras-openpose train coco/train2017 coco/annotations/person_keypoints_train2017.json \\
@@ -76,6 +79,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_export(commands)
     _add_train(commands)
+    _add_convert(commands)
     _add_command(commands, "presets", "list the published weights: network, size, licence, AP")
     _add_demo(commands)
     return parser
@@ -154,6 +158,20 @@ def _add_export(commands):
     )
     calibration_help = "folder of photographs, for int8"
     group.add_argument("--calibration", metavar="DIR", help=calibration_help)
+
+
+def _add_convert(commands):
+    parser = _add_command(
+        commands,
+        "convert",
+        "turn a published file of weights into one of Keras's own",
+        "Turn a published file of weights, recognised by its content, into one of Keras's own.",
+    )
+    parser.add_argument("source", metavar="SOURCE", help=".caffemodel, .pth, .h5, .npy or .pb")
+    preset_help = "whose weights they are, one of `keras-openpose presets`"
+    parser.add_argument("--preset", metavar="NAME", required=True, help=preset_help)
+    output_help = "the network (.keras), or its weights alone (.weights.h5)"
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help=output_help)
 
 
 def _add_train(commands):

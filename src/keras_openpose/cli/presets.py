@@ -11,7 +11,7 @@ def run(options: argparse.Namespace) -> int:
     for preset in PRESETS.values():
         arguments = ", ".join(f"{key}={value!r}" for key, value in preset.arguments.items())
         network, size = f"{preset.network}({arguments})", f"{preset.size / 1e6:.1f} MB"
-        rows.append((preset.name, network, preset.skeleton.name, size, f"{preset.ap}"))
+        rows.append((preset.name, network, preset.skeleton.name, size, f"{preset.ap or '-'}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     print(lines[0])
@@ -19,6 +19,8 @@ def run(options: argparse.Namespace) -> int:
         print(line)
         print(f"  AP       {preset.ap_protocol}")
         print(f"  licence  {preset.licence}")
-        print(f"  weights  {preset.source}, {preset.urls[0]}")
+        print(f"  weights  {preset.formats}")
+        for download in preset.downloads:
+            print(f"           {download.url}")
     print("\nOther images, other sizes, other AP: measure with `keras-openpose evaluate`.")
     return 0

@@ -34,6 +34,19 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         yield number, value
 
 
+def integers(packed: memoryview) -> list[int]:
+    """Integers of a packed repeated field.
+
+    Raises:
+        ValueError: the bytes end amid an integer.
+    """
+    found, position = [], 0
+    while position < len(packed):
+        value, position = _varint(packed, position)
+        found.append(value)
+    return found
+
+
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for n, byte in enumerate(message[position : position + 10]):  # 64 bits in groups of 7

@@ -73,7 +73,7 @@ def compact_openpose(
             x = _conv(x, _FINE_CHANNELS, 1, 1, f"stage{stage + 1}_mix")
             x = _block(_block(x, f"stage{stage + 1}_block1"), f"stage{stage + 1}_block2")
 
-    model = keras.Model(images, stage_outputs(stages), name="compact_openpose")
+    model = keras.Model(images, stage_outputs(*zip(*stages, strict=True)), name="compact_openpose")
     load_weights(model, weights, preset="compact_openpose_coco")
     return model
 

@@ -4,22 +4,39 @@ import os
 
 import keras
 
+from keras_openpose.models.body_25 import body_25
+from keras_openpose.models.compact_openpose import compact_openpose
+from keras_openpose.models.hand_openpose import hand_openpose
+from keras_openpose.models.lightweight_openpose import lightweight_openpose
 from keras_openpose.models.mobilenet_openpose import mobilenet_openpose
-from keras_openpose.models.weights import load_preset
+from keras_openpose.models.openpose import openpose
+from keras_openpose.models.weights import load_file, load_preset
 from keras_openpose.presets import PRESETS, list_presets
+from keras_openpose.writing import write_whole
 
-_NETWORKS = {"mobilenet_openpose": mobilenet_openpose}
+_NETWORKS = {
+    network.__name__: network
+    for network in (
+        body_25,
+        compact_openpose,
+        hand_openpose,
+        lightweight_openpose,
+        mobilenet_openpose,
+        openpose,
+    )
+}
 
 
 def from_preset(name: str, *, file: str | os.PathLike | None = None) -> keras.Model:
     """Build a published network with its published weights.
 
-    The file is downloaded once, checked against its sha256, and kept in Keras's cache (`~/.keras`, or
-    `KERAS_HOME`).
+    The file is downloaded once, checked against its checksum, and kept in Keras's cache (`~/.keras`, or
+    `KERAS_HOME`), the converted weights beside it.
 
     Args:
         name: a name of `list_presets()`.
-        file: the published file if it is there already; it is then read instead of downloaded.
+        file: a published file of these weights if it is there already, or one that `convert_weights`
+            wrote; it is then read instead of a download.
 
     Returns:
         The network; see the function that builds it, such as `mobilenet_openpose`.
@@ -27,7 +44,7 @@ def from_preset(name: str, *, file: str | os.PathLike | None = None) -> keras.Mo
     Raises:
         ValueError: the name is unknown, or the file does not hold these weights: it is damaged, of
             another format or of another network.
-        ConnectionError: the file could not be downloaded; the message tells where else to put it.
+        ConnectionError: the file could not be downloaded; the message has its addresses and checksums.
         OSError: the file cannot be read.
 
     Example:
@@ -41,5 +58,41 @@ def from_preset(name: str, *, file: str | os.PathLike | None = None) -> keras.Mo
         raise ValueError(f"`name` must be one of: {', '.join(list_presets())}. Received: {name!r}.")
     preset = PRESETS[name]
     model = _NETWORKS[preset.network](**preset.arguments, skeleton=preset.skeleton)
-    load_preset(model, preset, file)
+    if file is None:
+        load_preset(model, preset)
+    else:
+        load_file(model, preset, file)
     return model
+
+
+def convert_weights(source: str | os.PathLike, preset: str, output: str | os.PathLike) -> None:
+    """Turn a published file of weights into one of Keras's own.
+
+    Args:
+        source: the published file, in any of the formats that the preset is known in; recognised by its
+            content.
+        preset: a name of `list_presets()`.
+        output: the file to write, replaced if it exists: `.weights.h5`, which the network's argument
+            `weights` takes, or `.keras`, the network itself.
+
+    Raises:
+        ValueError: the preset is unknown, `output` ends in something else, or the source does not hold
+            these weights.
+        OSError: a file cannot be read or written.
+
+    Example:
+        ```python
+        from keras_openpose import convert_weights, mobilenet_openpose
+
+        convert_weights("graph_opt.pb", "mobilenet_v2_small_coco", "mobilenet.weights.h5")
+        model = mobilenet_openpose("v2_small", weights="mobilenet.weights.h5")
+        ```
+    """
+    if not os.fspath(output).endswith((".weights.h5", ".keras")):
+        raise ValueError(f"`output` must end in .weights.h5 or .keras. Received: {os.fspath(output)!r}.")
+    model = from_preset(preset, file=source)
+    with write_whole(output) as part:
+        if part.suffix == ".keras":
+            model.save(part)
+        else:
+            model.save_weights(part)

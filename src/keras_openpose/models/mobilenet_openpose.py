@@ -1,6 +1,7 @@
-"""The light networks of tf-pose-estimation: a MobileNetV2 normalised image by image, separable stages.
+"""The light networks of tf-pose-estimation: separable stages on a MobileNet.
 
-Layers as in the published graphs and in tf_pose/network_mobilenet_v2.py of ildoonet/tf-pose-estimation.
+Layers as in the published graphs and in tf_pose/network_mobilenet_v2.py and network_mobilenet_thin.py of
+ildoonet/tf-pose-estimation.
 """
 
 import os
@@ -26,19 +27,74 @@ class _Blocks(NamedTuple):
     stride: int  # of the first; the others have 1
 
 
-class _Variant(NamedTuple):
+class _MobileNetV2(NamedTuple):
+    """Each image is normalised by its own mean and variance; features of strides 8 and 16."""
+
     stem_channels: int
     fine: tuple[_Blocks, ...]  # to stride 8
     coarse: tuple[_Blocks, ...]  # on to stride 16
+
+    def features(self, images):
+        x = _conv(images, self.stem_channels, 3, 2, "stem_conv")
+        x = ops.relu6(_normalize(x, "stem_norm"))
+        fine = _blocks(x, self.fine, first=0)
+        coarse = _blocks(fine, self.coarse, first=sum(blocks.count for blocks in self.fine))
+        # The graphs enlarge by TensorFlow's first bilinear rule, which leaves every other cell as it is and
+        # puts the mean of two neighbours between: so do these two layers, on any backend.
+        coarse = layers.UpSampling2D(2, name="enlarge")(coarse)
+        coarse = layers.AveragePooling2D(2, 1, padding="same", name="enlarge_between")(coarse)
+        return layers.Concatenate(name="features")([fine, coarse])
+
+
+class _MobileNetV1(NamedTuple):
+    """Batch normalisation is folded into the convolutions; features of three depths, all of stride 8."""
+
+    stem_channels: int
+    blocks: tuple[tuple[int, int], ...]  # channels and stride
+    tapped: tuple[int, ...]  # blocks whose outputs are features, the first of them pooled to stride 8
+
+    def features(self, images):
+        same = {"padding": "same", "activation": "relu"}
+        x = layers.Conv2D(self.stem_channels, 3, 2, name="stem_conv", **same)(images)
+        outputs = []
+        for n, (channels, stride) in enumerate(self.blocks, 1):
+            x = layers.SeparableConv2D(channels, 3, stride, name=f"block{n}_conv", **same)(x)
+            outputs.append(x)
+        pooled, *others = (outputs[n - 1] for n in self.tapped)
+        return layers.Concatenate(name="features")([layers.MaxPooling2D(2, name="pool")(pooled), *others])
+
+
+class _Variant(NamedTuple):
+    backbone: _MobileNetV2 | _MobileNetV1
     stage_channels: int
     first_stage_channels: int  # of the 1×1 convolution that ends the first stage
 
 
 _VARIANTS = {
+    "thin": _Variant(
+        _MobileNetV1(
+            stem_channels=24,
+            blocks=((48, 1), (96, 2), (96, 1), (192, 2), (192, 1), *((384, 1),) * 6),
+            tapped=(3, 7, 11),
+        ),
+        stage_channels=64,
+        first_stage_channels=256,
+    ),
+    "v2_large": _Variant(
+        _MobileNetV2(
+            stem_channels=48,
+            fine=(_Blocks(1, 24, 1, 1), _Blocks(6, 32, 2, 2), _Blocks(6, 48, 3, 2)),
+            coarse=(_Blocks(6, 88, 4, 2), _Blocks(6, 136, 3, 1)),
+        ),
+        stage_channels=128,
+        first_stage_channels=512,
+    ),
     "v2_small": _Variant(
-        stem_channels=16,
-        fine=(_Blocks(1, 8, 1, 1), _Blocks(6, 16, 2, 2), _Blocks(6, 16, 3, 2)),
-        coarse=(_Blocks(6, 32, 4, 2), _Blocks(6, 48, 3, 1)),
+        _MobileNetV2(
+            stem_channels=16,
+            fine=(_Blocks(1, 8, 1, 1), _Blocks(6, 16, 2, 2), _Blocks(6, 16, 3, 2)),
+            coarse=(_Blocks(6, 32, 4, 2), _Blocks(6, 48, 3, 1)),
+        ),
         stage_channels=64,
         first_stage_channels=256,
     ),
@@ -52,17 +108,18 @@ def mobilenet_openpose(
     weights: str | os.PathLike | None = None,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
 ) -> keras.Model:
-    """Build a light network of tf-pose-estimation: six separable stages on a MobileNetV2.
+    """Build a light network of tf-pose-estimation: six separable stages on a MobileNet.
 
-    The backbone normalises each image by its own mean and variance, in training, too: the published
-    graphs do (their batch normalisation never left training mode, and they were made for one image at a
-    time), so a batch gives what its images give one by one. The batch normalisation of the stages is
-    folded into their convolutions, and so are the 1×1 depthwise convolutions.
+    The backbones of the v2 variants normalise each image by its own mean and variance, in training, too:
+    the published graph does (its batch normalisation never left training mode, and it was made for one
+    image at a time), so a batch gives what its images give one by one. All other batch normalisation is
+    folded into the convolutions, and so are the 1×1 depthwise convolutions.
 
     Layers are named `stem_conv`, `block3_expand_conv`, `stage2_pafs_conv3`, `stage2_heatmaps_conv3`.
 
     Args:
-        variant: `"v2_small"`, 471,552 parameters.
+        variant: `"v2_small"`, 471,552 parameters; `"v2_large"`, 2,212,240; or `"thin"`, 1,928,952, a
+            MobileNetV1 of width 0.75.
         skeleton: who a person is. Defaults to `COCO_18`.
         weights: None for random ones, `"coco"` for the published ones (see `from_preset`), or a
             `.weights.h5` or `.keras` file of such a network.
@@ -94,7 +151,7 @@ def mobilenet_openpose(
     network = _VARIANTS[variant]
 
     images = keras.Input(input_shape, name="images")
-    features = _features(images, network)
+    features = network.backbone.features(images)
     x, stages = features, []
     for stage in range(1, _NUM_STAGES + 1):
         last = network.first_stage_channels if stage == 1 else network.stage_channels
@@ -105,7 +162,9 @@ def mobilenet_openpose(
         if stage < _NUM_STAGES:
             x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, features])
 
-    model = keras.Model(images, stage_outputs(stages), name=f"mobilenet_openpose_{variant}")
+    model = keras.Model(
+        images, stage_outputs(*zip(*stages, strict=True)), name=f"mobilenet_openpose_{variant}"
+    )
     load_weights(model, weights, preset=f"mobilenet_{variant}_coco")
     return model
 
@@ -115,18 +174,6 @@ def _branch(x, channels: tuple[int, ...], name: str):
         x = layers.SeparableConv2D(filters, 3, padding="same", activation="relu", name=f"{name}_conv{n}")(x)
     x = layers.Conv2D(channels[3], 1, activation="relu", name=f"{name}_conv4")(x)
     return layers.Conv2D(channels[4], 1, name=f"{name}_conv5", dtype="float32")(x)
-
-
-def _features(images, network: _Variant):
-    x = _conv(images, network.stem_channels, 3, 2, "stem_conv")
-    x = ops.relu6(_normalize(x, "stem_norm"))
-    fine = _blocks(x, network.fine, first=0)
-    coarse = _blocks(fine, network.coarse, first=sum(blocks.count for blocks in network.fine))
-    # The graphs enlarge by TensorFlow's first bilinear rule, which leaves every other cell as it is and
-    # puts the mean of two neighbours between: so do these two layers, on any backend.
-    coarse = layers.UpSampling2D(2, name="enlarge")(coarse)
-    coarse = layers.AveragePooling2D(2, 1, padding="same", name="enlarge_between")(coarse)
-    return layers.Concatenate(name="features")([fine, coarse])
 
 
 def _blocks(x, groups: tuple[_Blocks, ...], first: int):

@@ -82,7 +82,7 @@ def openpose(
             x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, features])
 
     name = backbone.name if isinstance(backbone, keras.Model) else backbone
-    model = keras.Model(images, stage_outputs(stages), name=f"openpose_{name}")
+    model = keras.Model(images, stage_outputs(*zip(*stages, strict=True)), name=f"openpose_{name}")
     if weights == "imagenet":
         load_imagenet_weights(model, backbone)
     else:

@@ -15,10 +15,10 @@ def check_input_shape(input_shape: Sequence[int | None], *, multiple: int):
         )
 
 
-def stage_outputs(stages: Sequence[tuple]) -> dict:
-    """Outputs of a network from the (heatmaps, pafs) of its stages: one tensor each, with a stage axis."""
-    heatmaps, pafs = zip(*stages, strict=True)
-    return {"heatmaps": _stage_axis(heatmaps), "pafs": _stage_axis(pafs)}
+def stage_outputs(heatmaps: Sequence, pafs: Sequence = ()) -> dict:
+    """Outputs of a network from the maps of its stages: one tensor of each kind, with a stage axis."""
+    outputs = {"heatmaps": heatmaps, "pafs": pafs}
+    return {name: _stage_axis(maps) for name, maps in outputs.items() if maps}
 
 
 def _stage_axis(maps):

@@ -1,0 +1,16 @@
+"""`keras-openpose convert`: a published file of weights into one of Keras's own."""
+
+import argparse
+
+from keras_openpose.cli.problems import Problems
+from keras_openpose.models import convert_weights
+from keras_openpose.presets import PRESETS
+
+
+def run(options: argparse.Namespace) -> int:
+    """Convert, and tell whose the weights are."""
+    problems = Problems()
+    with problems.at(options.source):
+        convert_weights(options.source, options.preset, options.output)
+        print(f"{options.output}: {options.preset}, licence: {PRESETS[options.preset].licence}")
+    return problems.exit_code
