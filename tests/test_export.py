@@ -52,7 +52,7 @@ def network(arm):
         pafs = layers.Conv2D(2 * arm.num_limbs, 3, padding="same")(x)
         stages.append((heatmaps, pafs))
         x = layers.Concatenate()([x, heatmaps, pafs])
-    return keras.Model(images, stage_outputs(stages))
+    return keras.Model(images, stage_outputs(*zip(*stages, strict=True)))
 
 
 def last_stage(model, images):
@@ -240,6 +240,16 @@ def test_a_batch_is_run_one_by_one_where_the_network_takes_one():
     heatmaps, _ = network.run(IMAGES)
     assert seen == [(1, *SIZE, 3)] * 2
     np.testing.assert_array_equal(heatmaps, IMAGES[:, ::8, ::8])
+
+
+def test_a_network_without_pafs_is_exported_too(tmp_path):
+    images = keras.Input((*SIZE, 3), name="images")
+    maps = layers.Conv2D(22, 1)(layers.AveragePooling2D(8)(images))[:, None]
+    model = keras.Model(images, {"heatmaps": maps})
+    exported = ko.load_exported(ko.export_model(model, tmp_path / "hand"))
+    heatmaps, pafs = exported.run(IMAGES)
+    assert (heatmaps.shape, pafs.shape) == ((2, 8, 12, 22), (2, 8, 12, 0))
+    assert len(ko.predict_poses(exported, IMAGES[0], skeleton=ko.HAND_21, min_peak_score=0)) <= 1
 
 
 def run(code, cwd, *arguments):
