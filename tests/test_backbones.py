@@ -7,7 +7,7 @@ import pytest
 from keras import layers
 from keras.src.legacy.saving import legacy_h5_format
 
-from keras_openpose import list_backbones, openpose
+from keras_openpose import StageLoss, list_backbones, openpose
 from keras_openpose.backbones import _BACKBONES, apply_backbone, load_imagenet_weights
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3)).astype("float32")
@@ -142,3 +142,45 @@ def test_a_kerascv_backbone_gives_its_level_p3():
     names = {f"P{n}": layer.name for n, layer in enumerate(backbone.layers)}
     backbone.__dict__["pyramid_level_inputs"] = types.MappingProxyType(names)
     assert features_of(backbone)(IMAGE).shape == (1, 8, 12, 6)
+
+
+def hub_backbone():
+    keras_hub = pytest.importorskip("keras_hub")
+    return keras_hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 64, 64],
+        stackwise_num_blocks=[1, 1, 1],
+        stackwise_num_strides=[1, 2, 2],
+        block_type="basic_block",
+        image_shape=(None, None, 3),
+    )
+
+
+def cv_backbone():
+    try:
+        import keras_cv
+    except Exception as error:  # no longer developed: it fails to load beside some newer packages
+        pytest.skip(f"needs keras_cv: {error}")
+    return keras_cv.models.DenseNetBackbone(
+        stackwise_num_repeats=[1, 1, 1],
+        include_rescaling=True,
+        input_shape=(None, None, 3),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [hub_backbone, cv_backbone])
+def test_backbones_of_keras_packages_train_and_are_saved(make, arm, tmp_path):
+    model = openpose(make(), skeleton=arm, num_stages=1, feature_channels=(8,))
+    before = model.get_weights()
+    model.compile("sgd", {"heatmaps": StageLoss(), "pafs": StageLoss()})
+    targets = {name: np.ones((1, 8, 12, 4), "float32") for name in ("heatmaps", "pafs")}
+    model.fit(IMAGE, targets, verbose=0)
+    moved = [not np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True)]
+    assert np.mean(moved) > 0.9
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    maps, others = (one(IMAGE, training=False) for one in (model, loaded))
+    for name in targets:
+        np.testing.assert_array_equal(np.asarray(maps[name]), np.asarray(others[name]))

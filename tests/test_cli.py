@@ -563,6 +563,54 @@ def test_labels_that_cannot_be_read_are_one_line(tmp_path, run, content):
     assert not (tmp_path / "results.json").exists()
 
 
+# Cameras, windows, identities
+
+
+def test_a_camera_that_is_not_there_is_one_line_and_the_others_are_done(run, photo):
+    code, output, errors = run("detect", "99", photo)
+    assert code == 2
+    assert errors == ["keras-openpose: camera_99: Not a camera or stream that OpenCV can open: 99"]
+    assert f"{photo}: 2 people" in output
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a display")
+def test_without_a_display_show_is_one_line(run, photo, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    code, output, errors = run("detect", photo, "--show")
+    assert (code, output) == (2, "")
+    assert errors == [
+        "keras-openpose: --show: there is no display here; write to a folder with --output instead"
+    ]
+
+
+def test_show_opens_a_window_until_q_is_pressed(run, tmp_path, monkeypatch):
+    write_video(tmp_path / "walk.mp4", map(photograph, moving(12)), fps=25)
+    shown, keys = [], iter([-1, -1, -1, ord("q")])
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(cv2, "namedWindow", lambda *arguments: None)
+    monkeypatch.setattr(cv2, "imshow", lambda title, picture: shown.append(picture))
+    monkeypatch.setattr(cv2, "waitKey", lambda milliseconds: next(keys))
+    code, output, errors = run("detect", tmp_path / "walk.mp4", "--show", "--input-size", *SIZE)
+    assert (code, errors) == (0, [])
+    assert len(shown) == 4
+    assert "4 frames, at most 2 people" in output
+
+
+def test_people_of_a_video_keep_their_ids_in_the_json(run, tmp_path):
+    people = moving(12)
+    write_video(tmp_path / "walk.mp4", map(photograph, people), fps=25)
+    arguments = ("--output", tmp_path / "out", "--json", "openpose", "--smooth", "--input-size", *SIZE)
+    assert run("detect", tmp_path / "walk.mp4", *arguments)[0] == 0
+    neck, orders = 3 * ko.COCO_18.keypoints.index("neck"), set()
+    for path in (tmp_path / "out").glob("*.json"):
+        found = json.loads(path.read_text())["people"]
+        places = {one["person_id"][0]: one["pose_keypoints_2d"][neck] for one in found}
+        assert places.keys() == {0, 1}
+        orders.add(places[0] < places[1])
+    assert len(orders) == 1
+
+
 # The real network
 
 

@@ -128,3 +128,13 @@ def test_both_are_plain_json(people):
     assert json.loads(json.dumps(openpose, allow_nan=False)) == openpose
     assert json.loads(json.dumps(coco, allow_nan=False)) == coco
     assert len(openpose["people"]) == len(coco) == people
+
+
+def test_ids_are_in_both_forms():
+    keypoints = np.full((2, 18, 2), 5.0)
+    poses = Poses(keypoints, np.ones((2, 18)), np.array([2.0, 1.0]), COCO_18, np.array([7, 3]))
+    assert [person["person_id"] for person in poses_to_openpose(poses)["people"]] == [[7], [3]]
+    assert [person["track_id"] for person in poses_to_coco(poses, 1)] == [7, 3]
+    without = Poses(keypoints, np.ones((2, 18)), np.array([2.0, 1.0]), COCO_18)
+    assert [person["person_id"] for person in poses_to_openpose(without)["people"]] == [[-1], [-1]]
+    assert all("track_id" not in person for person in poses_to_coco(without, 1))

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from keras_openpose import Poses
+from keras_openpose import COCO_18, Poses
 
 NAN = np.nan
 
@@ -69,3 +69,11 @@ def test_arrays_that_do_not_fit_are_refused_by_name(three, field, value):
     with pytest.raises(ValueError, match=f"`{field}` of 3 people with the 3 keypoints of arm must") as error:
         dataclasses.replace(three, **{field: value})
     assert str(value.shape) in str(error.value)
+
+
+def test_ids_go_with_their_people():
+    poses = Poses(np.zeros((3, 18, 2)), np.ones((3, 18)), np.ones(3), COCO_18, np.array([4, 7, 9]))
+    assert poses[[2, 0]].ids.tolist() == [9, 4]
+    assert Poses(np.zeros((0, 18, 2)), np.zeros((0, 18)), np.zeros(0), COCO_18)[[]].ids is None
+    with pytest.raises(ValueError, match=r"`ids` of 3 people .* must have shape \(3,\). Received: \(2,\)"):
+        Poses(np.zeros((3, 18, 2)), np.ones((3, 18)), np.ones(3), COCO_18, np.array([4, 7]))

@@ -1,10 +1,15 @@
-"""Video files: what goes in comes out, and what a bad file is told."""
+"""Videos: what goes in comes out, people keep their ids, work overlaps, and what a bad file is told."""
+
+import threading
+import time
 
 import cv2
 import numpy as np
 import pytest
 
-from keras_openpose.video import VideoReader, write_video
+from keras_openpose import predict_video
+from keras_openpose.exported import ExportedNetwork
+from keras_openpose.video import VideoReader, _ahead, write_video
 
 COLORS = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (200, 200, 40)]
 
@@ -97,3 +102,131 @@ def test_what_is_no_video_is_refused(tmp_path):
         (tmp_path / "bad.mp4").write_bytes(content)
         with pytest.raises(ValueError, match=r"Not a video that OpenCV can read.*bad\.mp4"):
             VideoReader(tmp_path / "bad.mp4")
+
+
+@pytest.mark.parametrize("source", [99, "rtsp://127.0.0.1:1/none"])
+def test_a_camera_or_stream_that_is_not_there_is_refused(source):
+    with pytest.raises(ValueError, match=f"Not a camera or stream that OpenCV can open: {source}"):
+        VideoReader(source)
+
+
+def test_a_camera_is_read_frame_by_frame(monkeypatch):
+    class Camera:
+        def __init__(self, source):
+            assert source == 0
+            self.left = 3
+
+        def isOpened(self):
+            return True
+
+        def grab(self):
+            self.left -= 1
+            return self.left >= 0
+
+        def retrieve(self):
+            return True, np.full((8, 8, 3), (1, 2, 3), np.uint8)
+
+        def get(self, what):
+            return -1.0  # as cameras answer
+
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    video = VideoReader(0)
+    assert (video.live, video.fps, video.frame_count) == (True, 25.0, 0)
+    assert [frame[0, 0].tolist() for frame in video] == [[3, 2, 1]] * 3
+
+
+# People with identities
+
+
+def crossing(count=24):
+    """Two arms that hang down; one goes right, the other left, a little lower. `(count, 2, 3, 2)`."""
+    n = np.arange(count)[:, None]
+    arm = np.array([(0, 10), (2, 60), (0, 110)])
+    right, left = (arm + np.concatenate([x, 0 * x], axis=1)[:, None] for x in (40 + 10 * n, 270 - 10 * n))
+    return np.stack([right, left + np.array([0, 70])], axis=1)
+
+
+@pytest.mark.parametrize("as_file", [False, True], ids=["frames", "a file"])
+def test_two_people_who_cross_in_a_video_keep_their_ids(as_file, arm, arm_model, photograph_arms, tmp_path):
+    arms = crossing()
+    video = [photograph_arms((224, 320), people) for people in arms]
+    if as_file:
+        write_video(tmp_path / "crossing.mp4", video, fps=25)
+        video = tmp_path / "crossing.mp4"
+    options = {"skeleton": arm, "input_size": (224, 320), "min_score": 0.5, "merge_distance": 0}
+    found = list(predict_video(arm_model, video, **options))
+    assert len(found) == len(arms)
+    for (frame, poses), people in zip(found, arms, strict=True):
+        assert frame.shape == (224, 320, 3)
+        assert sorted(poses.ids) == [0, 1]
+        # The codec moves dots by a pixel or two.
+        order = poses.ids if found[0][1].keypoints[0, 0, 0] < 150 else 1 - poses.ids
+        np.testing.assert_allclose(poses.keypoints, people[order], atol=6)
+
+
+class Slow:
+    """A network and a camera that take their time, and do nothing else."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        maps = {"heatmaps": 4, "pafs": 4}
+        self.network = ExportedNetwork((None, None, None, 3), maps, self.call)
+
+    def call(self, images):
+        time.sleep(self.seconds * len(images))
+        return dict.fromkeys(("heatmaps", "pafs"), np.zeros((len(images), 4, 4, 4), np.float32))
+
+    def frames(self, count):
+        for _ in range(count):
+            time.sleep(self.seconds)
+            yield np.zeros((32, 32, 3), np.uint8)
+
+
+def test_reading_network_and_use_overlap(arm):
+    slow, count, start = Slow(0.02), 40, time.perf_counter()
+    for _ in predict_video(slow.network, slow.frames(count), skeleton=arm, input_size=(32, 32), batch_size=1):
+        time.sleep(slow.seconds)
+    # One after the other they take three times 0.02 s a frame.
+    assert time.perf_counter() - start < 0.75 * 3 * count * slow.seconds
+
+
+def test_an_error_on_the_way_arrives_and_no_thread_stays(arm):
+    def frames():
+        yield np.zeros((32, 32, 3), np.uint8)
+        raise OSError("the cable")
+
+    before = threading.active_count()
+    with pytest.raises(OSError, match="the cable"):
+        list(predict_video(Slow(0).network, frames(), skeleton=arm, input_size=(32, 32), batch_size=1))
+    assert threading.active_count() == before
+
+
+def test_a_video_that_is_left_early_is_read_no_further(arm):
+    before, read = threading.active_count(), []
+
+    def frames():
+        for n in range(1000):
+            read.append(n)
+            yield np.zeros((32, 32, 3), np.uint8)
+
+    video = predict_video(Slow(0.001).network, frames(), skeleton=arm, input_size=(32, 32), batch_size=1)
+    next(video)
+    video.close()
+    assert threading.active_count() == before
+    assert len(read) < 20
+
+
+def test_items_made_ahead_come_in_order_and_no_more_than_asked_for():
+    made = []
+    items = _ahead((made.append(n) or n for n in range(50)), 3)
+    assert next(items) == 0
+    time.sleep(0.1)
+    assert len(made) <= 5  # one used, three waiting, one in hand
+    assert list(items) == list(range(1, 50))
+
+
+def test_a_wrong_argument_is_told_before_the_first_frame(arm_model):
+    with pytest.raises(ValueError, match=r"`memory` must be at least 0. Received: -1"):
+        predict_video(arm_model, [], memory=-1)
+    with pytest.raises(FileNotFoundError):
+        predict_video(arm_model, "missing.mp4")

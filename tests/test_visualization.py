@@ -237,3 +237,19 @@ def test_no_limbs_leave_the_photograph_as_it_is():
 def test_maps_of_a_batch_are_refused(draw, name):
     with pytest.raises(ValueError, match=rf"`{name}` must have shape .*Received: \(1, 15, 20, 38\)"):
         draw(BLACK, np.zeros((1, 15, 20, 38)))
+
+
+def test_ids_are_written_above_the_people():
+    keypoints = np.full((1, 18, 2), np.nan)
+    keypoints[0, [1, 8]] = (60, 60), (60, 100)
+    people = keypoints, np.ones((1, 18)), np.ones(1), COCO_18
+    black = np.zeros((120, 120, 3), np.uint8)
+    written = {
+        name: draw_poses(black, Poses(*people, ids)).astype(int)
+        for name, ids in (("none", None), ("1", np.array([1])), ("8", np.array([8])))
+    }
+    for name in ("1", "8"):
+        changed = np.argwhere((written[name] != written["none"]).any(axis=-1))
+        assert len(changed)
+        assert changed[:, 0].max() <= 62  # the line from the neck stays as it is below
+    assert (written["1"] != written["8"]).any()

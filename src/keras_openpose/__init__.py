@@ -1,6 +1,7 @@
 """Bottom-up multi-person pose estimation in Keras 3."""
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
 
 try:
@@ -12,33 +13,36 @@ except ImportError as error:
         f"`pip install opencv-python-headless`. The reason given: {error}"
     ) from error
 
-from keras_openpose.backbones import list_backbones
 from keras_openpose.decoding import decode_poses
+from keras_openpose.exported import load_exported
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
-from keras_openpose.losses import StageLoss, StageMetric
-from keras_openpose.models import (
-    body_25,
-    compact_openpose,
-    convert_weights,
-    from_preset,
-    hand_openpose,
-    lightweight_openpose,
-    mobilenet_openpose,
-    openpose,
-)
-from keras_openpose.optimizers import STAGE_MULTIPLIERS, CaffeSGD, make_optimizer
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
 from keras_openpose.presets import list_presets
 from keras_openpose.samples import PoseSample
 from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
+from keras_openpose.video import predict_video
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 
 if TYPE_CHECKING:
     from keras_openpose.augmentation import Augmentation
+    from keras_openpose.backbones import list_backbones
     from keras_openpose.data import coco_dataset, pose_dataset
     from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
+    from keras_openpose.export import export_model
+    from keras_openpose.losses import StageLoss, StageMetric
+    from keras_openpose.models import (
+        body_25,
+        compact_openpose,
+        convert_weights,
+        from_preset,
+        hand_openpose,
+        lightweight_openpose,
+        mobilenet_openpose,
+        openpose,
+    )
+    from keras_openpose.optimizers import STAGE_MULTIPLIERS, CaffeSGD, make_optimizer
     from keras_openpose.synthetic import synthetic_people
     from keras_openpose.training import train
 
@@ -67,11 +71,13 @@ __all__ = [
     "draw_pafs",
     "draw_poses",
     "evaluate_coco",
+    "export_model",
     "from_preset",
     "hand_openpose",
     "lightweight_openpose",
     "list_backbones",
     "list_presets",
+    "load_exported",
     "make_optimizer",
     "mobilenet_openpose",
     "openpose",
@@ -79,21 +85,43 @@ __all__ = [
     "poses_to_coco",
     "poses_to_openpose",
     "predict_poses",
+    "predict_video",
     "read_image",
     "synthetic_people",
     "train",
 ]
 
-# Loaded at first use: TensorFlow, which on other backends only training needs, and pycocotools.
+# Loaded at first use: Keras, which people in the maps of an exported network do not need; TensorFlow,
+# which on other backends only training needs; and pycocotools.
 _AT_FIRST_USE = {
     "Augmentation": "augmentation",
+    "CaffeSGD": "optimizers",
     "CocoEvaluation": "evaluation",
+    "STAGE_MULTIPLIERS": "optimizers",
+    "StageLoss": "losses",
+    "StageMetric": "losses",
+    "body_25": "models",
     "coco_dataset": "data",
+    "compact_openpose": "models",
+    "convert_weights": "models",
     "evaluate_coco": "evaluation",
+    "export_model": "export",
+    "from_preset": "models",
+    "hand_openpose": "models",
+    "lightweight_openpose": "models",
+    "list_backbones": "backbones",
+    "make_optimizer": "optimizers",
+    "mobilenet_openpose": "models",
+    "openpose": "models",
     "pose_dataset": "data",
     "synthetic_people": "synthetic",
     "train": "training",
 }
+
+
+if "keras" in sys.modules:  # which is to know the classes that compiled networks hold
+    importlib.import_module(f"{__name__}.losses")
+    importlib.import_module(f"{__name__}.optimizers")
 
 
 def __getattr__(name: str):

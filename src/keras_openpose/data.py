@@ -1,5 +1,6 @@
 """From labelled photographs to training batches, as a `tf.data.Dataset`."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -33,6 +35,11 @@ from keras_openpose.samples import (
 )
 from keras_openpose.skeletons import COCO_18, Skeleton
 from keras_openpose.targets import draw_heatmaps, draw_pafs
+
+if keras.backend.backend() != "tensorflow":
+    # TensorFlow only loads data then: it must not take the memory of the GPUs that JAX or PyTorch use.
+    with contextlib.suppress(RuntimeError):  # after its first operation it is too late
+        tf.config.set_visible_devices([], "GPU")
 
 _TRAINING_BORDER = 128  # caffe_train pads with the grey that CMU's normalisation makes 0
 _VALIDATION_BORDER = 0  # as predict_poses

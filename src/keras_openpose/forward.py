@@ -1,14 +1,22 @@
-"""The forward pass: a model as a compiled function, NumPy in and out, on any Keras backend."""
+"""The forward pass: a network as a compiled function, NumPy in and out, on any Keras backend.
+
+Keras is loaded only with a Keras network: an exported one runs without.
+"""
 
 import functools
 import weakref
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Union
 
-import keras
 import numpy as np
 
+from keras_openpose.exported import ExportedNetwork
 from keras_openpose.skeletons import Skeleton
 
+if TYPE_CHECKING:
+    import keras
+
+Network = Union["keras.Model", ExportedNetwork]
 Maps = tuple[np.ndarray, np.ndarray]
 Forward = Callable[[np.ndarray], Maps]
 
@@ -16,14 +24,13 @@ Forward = Callable[[np.ndarray], Maps]
 _compiled: "weakref.WeakKeyDictionary[keras.Model, Forward]" = weakref.WeakKeyDictionary()
 
 
-def forward_pass(model: keras.Model, skeleton: Skeleton) -> Forward:
+def forward_pass(model: Network, skeleton: Skeleton) -> Forward:
     """Last stage of a model as a compiled function, NumPy in and out, made once for each model.
 
     PAFs that the model does not have come out without channels.
     """
     expected = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
-    outputs = getattr(model, "output", None)
-    found = {name: maps.shape[-1] for name, maps in outputs.items()} if isinstance(outputs, dict) else {}
+    found = _channels(model)
     if found not in (expected, {"heatmaps": expected["heatmaps"]}):
         raise ValueError(
             f"The model must give the maps of {skeleton.name}: {expected['heatmaps']} heatmaps "
@@ -31,12 +38,38 @@ def forward_pass(model: keras.Model, skeleton: Skeleton) -> Forward:
             f"({skeleton.num_limbs} limbs). Received a model with: {found or 'no outputs by name'}. "
             "Pass the `skeleton` that the model was made for."
         )
+    if isinstance(model, ExportedNetwork):
+        return _sized(model.run, model.input_shape[1:3])
     if model not in _compiled:
-        _compiled[model] = _compile(model)
+        _compiled[model] = _sized(_compile(model), model.input_shape[1:3])
     return _compiled[model]
 
 
-def _compile(model: keras.Model) -> Forward:
+def _channels(model: Network) -> dict[str, int]:
+    if isinstance(model, ExportedNetwork):
+        return model.channels
+    outputs = getattr(model, "output", None)
+    return {name: maps.shape[-1] for name, maps in outputs.items()} if isinstance(outputs, dict) else {}
+
+
+def _sized(run: Forward, own: tuple[int | None, int | None]) -> Forward:
+    """The function, refusing images of another size than the network's own."""
+
+    def forward(images: np.ndarray) -> Maps:
+        if any(side not in (None, given) for side, given in zip(own, images.shape[1:3], strict=True)):
+            raise ValueError(
+                f"The network takes images of height and width {own} only. Asked for: {images.shape[1:3]}. "
+                "Leave out `input_size`, `scales` and `refine`, or build the network with "
+                "`input_shape=(None, None, 3)`."
+            )
+        return run(np.asarray(images, np.float32))
+
+    return forward
+
+
+def _compile(model: "keras.Model") -> Forward:
+    import keras
+
     model = weakref.proxy(model)  # or the table's value would keep its key alive
     backend = keras.backend.backend()
 
@@ -76,18 +109,7 @@ def _compile(model: keras.Model) -> Forward:
 
         run = torch.no_grad()(last_stage)
 
-    own = model.input_shape[1:3]
-
-    def forward(images: np.ndarray) -> Maps:
-        if any(side not in (None, given) for side, given in zip(own, images.shape[1:3], strict=True)):
-            raise ValueError(
-                f"The network takes images of height and width {own} only. Asked for: {images.shape[1:3]}. "
-                "Leave out `input_size`, `scales` and `refine`, or build the network with "
-                "`input_shape=(None, None, 3)`."
-            )
-        return tuple(keras.ops.convert_to_numpy(maps) for maps in run(np.asarray(images, np.float32)))
-
-    return forward
+    return lambda images: tuple(keras.ops.convert_to_numpy(maps) for maps in run(images))
 
 
 def run_network(forward: Forward, images: np.ndarray, skeleton: Skeleton, *, flip: bool) -> np.ndarray:

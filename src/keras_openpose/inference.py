@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
-import keras
 import numpy as np
 
 from keras_openpose.decoding import decode_poses
-from keras_openpose.forward import forward_pass, run_network
+from keras_openpose.forward import Network, forward_pass, run_network
 from keras_openpose.geometry import fitted_size, resize_coordinates
 from keras_openpose.images import read_image, to_rgb
 from keras_openpose.poses import Poses
@@ -28,7 +27,7 @@ _SAME_PERSON = 0.1
 
 
 def predict_poses(
-    model: keras.Model,
+    model: Network,
     images: Photograph | Sequence[Photograph],
     *,
     skeleton: Skeleton = COCO_18,
@@ -44,9 +43,9 @@ def predict_poses(
     A photograph is fitted into `input_size`, aspect kept, anchored top-left and padded with black.
 
     Args:
-        model: a network of this package, or any model with its inputs and outputs. One without PAFs,
-            `hand_openpose`, takes a photograph for a crop of one hand: the highest peak of each
-            heatmap is a keypoint of it.
+        model: a network of this package, any model with its inputs and outputs, or an exported one
+            (`load_exported`). One without PAFs, `hand_openpose`, takes a photograph for a crop of one
+            hand: the highest peak of each heatmap is a keypoint of it.
         images: one photograph, or a list or batch of them, of any sizes: paths, or arrays
             `(height, width, 3)` of RGB from 0 to 255 (grey, RGBA and 16-bit arrays are converted).
         skeleton: who a person is. Defaults to `COCO_18`.
@@ -94,7 +93,7 @@ def predict_poses(
 
     results = []
     for first in range(0, len(images), batch_size):
-        photographs = [_load(image) for image in images[first : first + batch_size]]
+        photographs = [load_photograph(image) for image in images[first : first + batch_size]]
         batch = _first_look(forward, photographs, skeleton, size, scales, flip, decode)
         if refine:
             batch = _second_look(forward, photographs, batch, skeleton, batch_size, decode)
@@ -102,7 +101,7 @@ def predict_poses(
     return results[0] if single else results
 
 
-def _input_size(model: keras.Model, input_size: tuple[int, int] | None) -> tuple[int, int]:
+def _input_size(model: Network, input_size: tuple[int, int] | None) -> tuple[int, int]:
     own = model.input_shape[1:3]
     size = input_size or (own if None not in own else (368, 432))
     if len(size) != 2 or min(size) < _MULTIPLE:
@@ -110,7 +109,8 @@ def _input_size(model: keras.Model, input_size: tuple[int, int] | None) -> tuple
     return tuple(size)
 
 
-def _load(image: Photograph) -> np.ndarray:
+def load_photograph(image: Photograph) -> np.ndarray:
+    """A photograph, from its path or from an array of any kind, as RGB from 0 to 255."""
     return read_image(image) if isinstance(image, (str, os.PathLike)) else to_rgb(image)
 
 
@@ -121,7 +121,7 @@ def _decode(maps: np.ndarray, skeleton: Skeleton, decode: dict) -> Poses:
 
 def _first_look(forward, photographs, skeleton, size, scales, flip, decode) -> list[Poses]:
     """People of whole photographs, from maps averaged over scales on the grid of the largest."""
-    looks = [_letterbox(photographs, size, scale) for scale in scales]
+    looks = [letterbox(photographs, size, scale) for scale in scales]
     grid, grid_fitted = looks[int(np.argmax(scales))]
     cells = grid.shape[2] // _STRIDE, grid.shape[1] // _STRIDE
     total = 0
@@ -135,7 +135,7 @@ def _first_look(forward, photographs, skeleton, size, scales, flip, decode) -> l
     return [_moved(poses, scale[::-1]) for poses, scale in zip(found, shapes / grid_fitted, strict=True)]
 
 
-def _letterbox(photographs, size: tuple[int, int], scale: float) -> tuple[np.ndarray, np.ndarray]:
+def letterbox(photographs, size: tuple[int, int], scale: float) -> tuple[np.ndarray, np.ndarray]:
     """Photographs fitted into `size * scale`, top-left, and the `(height, width)` that each fills."""
     box = tuple(max(1, round(length * scale)) for length in size)
     padded = tuple(-(-length // _MULTIPLE) * _MULTIPLE for length in box)

@@ -16,8 +16,8 @@ def poses_to_openpose(poses: Poses) -> dict:
 
     Returns:
         A dict of `version` and `people`. `pose_keypoints_2d` holds x, y and score of every keypoint in
-        the order of the skeleton, three zeros where it is absent. (CMU OpenPose,
-        doc/02_output.md, version 1.3; hands and faces are empty.)
+        the order of the skeleton, three zeros where it is absent; `person_id` the person's id, or −1
+        without. (CMU OpenPose, doc/02_output.md, version 1.3; hands and faces are empty.)
 
     Example:
         ```python
@@ -31,13 +31,14 @@ def poses_to_openpose(poses: Poses) -> dict:
     empty = ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d", "pose_keypoints_3d",
              "face_keypoints_3d", "hand_left_keypoints_3d", "hand_right_keypoints_3d")  # fmt: skip
     rows = np.concatenate([np.nan_to_num(poses.keypoints), poses.scores[..., None]], axis=-1)
+    ids = [-1] * len(poses) if poses.ids is None else poses.ids.tolist()
     people = [
         {
-            "person_id": [-1],
+            "person_id": [one],
             "pose_keypoints_2d": np.round(row.ravel(), 3).tolist(),
             **{key: [] for key in empty},
         }
-        for row in rows
+        for one, row in zip(ids, rows, strict=True)
     ]
     return {"version": 1.3, "people": people}
 
@@ -57,7 +58,8 @@ def poses_to_coco(
 
     Returns:
         A list of dicts with `image_id`, `category_id`, `keypoints` (x, y and 1, or three zeros where
-        absent) and `score`. People without any of the keypoints are left out.
+        absent), `score` and, where the people have ids, `track_id`. People without any of the keypoints
+        are left out.
 
     Raises:
         ValueError: the skeleton has none of the keypoints.
@@ -84,13 +86,15 @@ def poses_to_coco(
     found = poses.keypoints[:, [names.index(keypoints[n]) for n in known]]
     present = ~np.isnan(found).any(axis=-1, keepdims=True)
     rows[:, known] = np.where(present, np.concatenate([found, np.ones_like(present)], axis=-1), 0)
+    tracks = [{}] * len(poses) if poses.ids is None else [{"track_id": one} for one in poses.ids.tolist()]
     return [
         {
             "image_id": image_id,
             "category_id": category_id,
             "keypoints": row.ravel().tolist(),
             "score": float(score),
+            **track,
         }
-        for row, score in zip(rows, poses.pose_scores, strict=True)
+        for row, score, track in zip(rows, poses.pose_scores, tracks, strict=True)
         if row.any()
     ]

@@ -16,6 +16,8 @@ class Poses:
         scores: `(people, keypoints)`, the height of each keypoint's peak; 0 where absent.
         pose_scores: `(people,)`, how sure each person is; people are sorted by it.
         skeleton: the `Skeleton` that names the keypoints.
+        ids: `(people,)`, whole numbers that stay with a person from frame to frame (`predict_video`).
+            Defaults to none.
 
     Raises:
         ValueError: the shapes do not fit each other or the skeleton.
@@ -34,10 +36,13 @@ class Poses:
     scores: np.ndarray
     pose_scores: np.ndarray
     skeleton: Skeleton
+    ids: np.ndarray | None = None
 
     def __post_init__(self):
         people, count = len(self.pose_scores), self.skeleton.num_keypoints
         expected = {"keypoints": (people, count, 2), "scores": (people, count), "pose_scores": (people,)}
+        if self.ids is not None:
+            expected["ids"] = (people,)
         for field, shape in expected.items():
             if getattr(self, field).shape != shape:
                 raise ValueError(
@@ -50,7 +55,8 @@ class Poses:
 
     def __getitem__(self, index) -> "Poses":
         """Some of the people: a slice, a mask or an array of indices, never a single number."""
-        return Poses(self.keypoints[index], self.scores[index], self.pose_scores[index], self.skeleton)
+        ids = None if self.ids is None else self.ids[index]
+        return Poses(self.keypoints[index], self.scores[index], self.pose_scores[index], self.skeleton, ids)
 
     @property
     def boxes(self) -> np.ndarray:

@@ -1,43 +1,168 @@
-"""Video files: frames in, frames out."""
+"""Videos, cameras and streams: frames in, people with identities, frames out."""
 
 import errno
+import itertools
 import math
 import os
+import queue
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
+from keras_openpose.forward import Network
+from keras_openpose.inference import predict_poses
+from keras_openpose.poses import Poses
+from keras_openpose.skeletons import COCO_18, Skeleton
+from keras_openpose.tracking import PoseTracker
 from keras_openpose.writing import write_whole
+
+_Item = TypeVar("_Item")
 
 # Files without an index state about how many frames they have, from their length in seconds.
 _COUNT_TOLERANCE = 0.02
 
 
-class VideoReader:
-    """The frames of a video file: iterating gives them once, RGB arrays `(height, width, 3)`, `uint8`.
+def predict_video(
+    model: Network,
+    video: int | str | os.PathLike | Iterable[np.ndarray],
+    *,
+    skeleton: Skeleton = COCO_18,
+    memory: int = 15,
+    smooth: bool = False,
+    fps: float | None = None,
+    batch_size: int | None = None,
+    **predict,
+) -> Iterator[tuple[np.ndarray, Poses]]:
+    """Find the people of a video, frame by frame, with identities that stay with them.
+
+    Poses of successive frames are matched by OKS, where everybody is expected to move on as before. The
+    next frames are read, and the network runs, while what was found is being used.
 
     Args:
-        path: file of any kind that OpenCV reads.
+        model: a network of this package, any model with its inputs and outputs, or an exported one
+            (`load_exported`).
+        video: a file, the number of a camera (0 is the first), the address of a stream
+            (`rtsp://...`), or any iterable of frames, `(height, width, 3)`, RGB from 0 to 255.
+        skeleton: who a person is. Defaults to `COCO_18`.
+        memory: frames that somebody may be out of sight and come back under the same id. Defaults to 15.
+        smooth: filter the keypoints by the one-euro filter, so that they tremble less.
+        fps: frames a second, for the filter. Defaults to what the video states, else 25.
+        batch_size: frames that run at once. Defaults to 8, for cameras and streams to 1.
+        **predict: arguments of `predict_poses` and, through it, of `decode_poses`.
+
+    Returns:
+        An iterator of frames, RGB, and their `Poses` with `ids`, counted from 0.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the video cannot be read, or an argument is out of range.
+
+    Example:
+        ```python
+        import numpy as np
+        from keras_openpose import openpose, predict_video
+
+        model = openpose("mobilenet", num_stages=1)  # not trained: finds nobody worth mention
+        frames = (np.zeros((96, 128, 3), "uint8") for _ in range(3))
+        for frame, poses in predict_video(model, frames, input_size=(96, 128)):
+            assert len(poses.ids) == len(poses)
+        ```
+    """
+    if memory < 0:
+        raise ValueError(f"`memory` must be at least 0. Received: {memory}.")
+    frames = VideoReader(video) if isinstance(video, (int, str, os.PathLike)) else video
+    fps = fps or getattr(frames, "fps", 25.0)
+    tracker = PoseTracker(skeleton, memory=memory, smooth=fps if smooth else None)
+    size = batch_size or (1 if getattr(frames, "live", False) else 8)
+
+    def find(batches: Iterable[list[np.ndarray]]) -> Iterator[tuple[np.ndarray, Poses]]:
+        for batch in batches:
+            found = predict_poses(model, batch, skeleton=skeleton, batch_size=size, **predict)
+            for frame, poses in zip(batch, found, strict=True):
+                yield frame, tracker.update(poses)
+
+    return _ahead(find(_ahead(_batches(frames, size), 1)), size)
+
+
+def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    items = iter(items)
+    while batch := list(itertools.islice(items, size)):
+        yield batch
+
+
+def _ahead(items: Iterable[_Item], count: int) -> Iterator[_Item]:
+    """The items, up to so many of them made beforehand by a thread."""
+    made: queue.Queue = queue.Queue(count)
+    given_up = threading.Event()
+    end = object()
+
+    def hand_over(item, error=None):
+        while not given_up.is_set():
+            try:
+                made.put((item, error), timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def make():
+        try:
+            for item in items:
+                hand_over(item)
+                if given_up.is_set():
+                    return
+            hand_over(end)
+        except BaseException as error:  # raised where the items are used
+            hand_over(end, error)
+        finally:
+            getattr(items, "close", lambda: None)()  # which ends what it reads from, in turn
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = made.get()
+            if error:
+                raise error
+            if item is end:
+                return
+            yield item
+    finally:
+        given_up.set()
+        thread.join(timeout=5)  # a stream that has stalled may keep its reader for longer
+
+
+class VideoReader:
+    """The frames of a video, once: iterating gives RGB arrays `(height, width, 3)`, `uint8`.
+
+    Args:
+        source: a file of any kind that OpenCV reads, the number of a camera, or the address of a stream
+            (with `://`).
 
     Attributes:
         fps: frames a second.
         frame_count: how many frames the file states, which may be about; 0 if it states none.
+        live: whether it is a camera or a stream.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no video, or one without a frame that can be read.
+        ValueError: the file is no video, or one without a frame that can be read; the camera or the
+            stream gives none.
     """
 
-    def __init__(self, path: str | os.PathLike):
-        self._path = Path(path)
-        if not self._path.is_file():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        self._capture = cv2.VideoCapture(str(path))
+    def __init__(self, source: int | str | os.PathLike):
+        self._source, self.live = source, is_live(source)
+        if not self.live and not Path(source).is_file():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(source))
+        self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
         self._more = self._capture.isOpened() and self._capture.grab()
         if not self._more:
-            raise ValueError(f"Not a video that OpenCV can read, or a damaged one: {path}")
+            if self.live:
+                raise ValueError(f"Not a camera or stream that OpenCV can open: {source}")
+            raise ValueError(f"Not a video that OpenCV can read, or a damaged one: {source}")
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and fps > 0 else 25.0
         self.frame_count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
@@ -60,8 +185,13 @@ class VideoReader:
         """
         if self.frame_count - self._read > max(1, _COUNT_TOLERANCE * self.frame_count):
             raise ValueError(
-                f"The video breaks off after {self._read} of {self.frame_count} frames: {self._path}"
+                f"The video breaks off after {self._read} of {self.frame_count} frames: {self._source}"
             )
+
+
+def is_live(source: int | str | os.PathLike) -> bool:
+    """Whether a source is the number of a camera or the address of a stream, not a file."""
+    return isinstance(source, int) or (isinstance(source, str) and "://" in source)
 
 
 def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], *, fps: float) -> int:

@@ -11,7 +11,7 @@ _SHIFT = 4
 
 
 def draw_poses(image: np.ndarray, poses: Poses, *, thickness: int | None = None) -> np.ndarray:
-    """Draw people over an image, each limb in its colour.
+    """Draw people over an image, each limb in its colour, and their ids where they have any.
 
     Args:
         image: `(height, width, 3)`, RGB from 0 to 255, or grey. Zeros give skeletons on black.
@@ -52,6 +52,12 @@ def draw_poses(image: np.ndarray, poses: Poses, *, thickness: int | None = None)
             if point:
                 radius = max(1, round(0.8 * thickness)) << _SHIFT
                 cv2.circle(picture, point, radius, color, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+    if poses.ids is not None:
+        for person, box in zip(poses.ids, poses.boxes, strict=True):
+            place = max(0, round(box[0])), max(8 * thickness, round(box[1]) - 2 * thickness)
+            for color, width in (((0, 0, 0), thickness + 2), ((255, 255, 255), max(1, thickness // 2))):
+                cv2.putText(picture, str(person), place, cv2.FONT_HERSHEY_SIMPLEX, 0.35 * thickness, color,
+                            width, cv2.LINE_AA)  # fmt: skip
     return picture
 
 

@@ -1,4 +1,4 @@
-"""`keras-openpose detect`: people in images, folders and videos."""
+"""`keras-openpose detect`: people in images, folders, videos, cameras and streams."""
 
 import argparse
 import itertools
@@ -13,10 +13,11 @@ from tqdm import tqdm
 from keras_openpose.cli.network import load_network, predict_options
 from keras_openpose.cli.problems import Problems
 from keras_openpose.cli.results import Results
+from keras_openpose.cli.window import Window
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
 from keras_openpose.poses import Poses
-from keras_openpose.video import VideoReader
+from keras_openpose.video import VideoReader, is_live, predict_video
 
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 VIDEO_SUFFIXES = frozenset(
@@ -27,9 +28,12 @@ Find = Callable[[list[np.ndarray]], list[Poses]]
 
 
 def run(options: argparse.Namespace) -> int:
-    """Find the people of every file, print a line for each, write what was asked for."""
+    """Find the people of every file, print a line for each, write and show what was asked for."""
     problems = Problems()
-    files = _list_files(options.paths, problems)
+    with problems.at("--show", fatal=True):
+        window = Window() if options.show else None
+    sources = {_live_name(path): _live(path) for path in options.paths if _live(path) is not None}
+    files = _list_files([path for path in options.paths if _live(path) is None], problems) + list(sources)
     if not files:
         return problems.exit_code
     results = None
@@ -37,20 +41,37 @@ def run(options: argparse.Namespace) -> int:
         with problems.at(options.output, fatal=True):
             results = Results(options.output, files, json_form=options.json, background=options.background)
     model, skeleton = load_network(options, problems)
-    find = partial(predict_poses, model, skeleton=skeleton, **predict_options(options))
+    predict = predict_options(options)
+    find = partial(predict_poses, model, skeleton=skeleton, **predict)
+    if sources:
+        predict.pop("batch_size", None)  # a camera gives one frame at a time
+    find_video = partial(predict_video, model, skeleton=skeleton, smooth=options.smooth, **predict)
     try:
-        for is_video, paths in itertools.groupby(files, _is_video):
+        for is_video, paths in itertools.groupby(files, lambda path: path in sources or _is_video(path)):
             if not is_video:
-                _detect_images(list(paths), find, results, problems, options.batch_size)
+                _detect_images(list(paths), find, results, problems, options.batch_size, window)
                 continue
             for path in paths:
                 with problems.at(path):
-                    _detect_video(path, find, results, options.batch_size)
+                    _detect_video(path, sources.get(path, path), find_video, results, window)
     finally:
         if results:
             with problems.at(options.output):
                 results.finish()
     return problems.exit_code
+
+
+def _live(path: str) -> int | str | None:
+    """The camera or stream that a path means, if it is not a file's."""
+    if path.isdecimal() and not Path(path).exists():
+        return int(path)
+    return path if is_live(path) else None
+
+
+def _live_name(path: str) -> Path:
+    """What results of a camera or stream are called."""
+    word = "".join(letter if letter.isalnum() else "_" for letter in path.split("://")[-1])
+    return Path(f"camera_{word}" if path.isdecimal() else word)
 
 
 def _list_files(paths: Iterable[str], problems: Problems) -> list[Path]:
@@ -75,7 +96,12 @@ def _is_video(path: Path) -> bool:
 
 
 def _detect_images(
-    paths: list[Path], find: Find, results: Results | None, problems: Problems, batch_size: int
+    paths: list[Path],
+    find: Find,
+    results: Results | None,
+    problems: Problems,
+    batch_size: int,
+    window: Window | None,
 ):
     for group in _batches(paths, batch_size):
         start, images = time.perf_counter(), {}
@@ -85,22 +111,28 @@ def _detect_images(
         found = find(list(images.values()))
         seconds = (time.perf_counter() - start) / len(group)
         for (path, image), poses in zip(images.items(), found, strict=True):
-            _say(path, _people(len(poses)), _best([poses]), f"{1000 * seconds:.0f} ms")
+            _say(path, _people(len(poses)), _best(poses), f"{1000 * seconds:.0f} ms")
             if results:
                 with problems.at(path):
                     results.write_image(path, image, poses)
+            if window:
+                window.show(image, poses, wait=True)
 
 
-def _detect_video(path: Path, find: Find, results: Results | None, batch_size: int):
-    start, video, found = time.perf_counter(), VideoReader(path), []
+def _detect_video(path: Path, source, find, results: Results | None, window: Window | None):
+    start, video = time.perf_counter(), VideoReader(source)
+    count = most = best = 0  # and no list of all: a stream may have no end
 
     def frames() -> Iterator[tuple[np.ndarray, Poses]]:
+        nonlocal count, most, best
         with tqdm(total=video.frame_count or None, desc=path.name, unit="frame", disable=None) as progress:
-            for batch in _batches(video, batch_size):
-                for frame, poses in zip(batch, find(batch), strict=True):
-                    found.append(poses)
-                    yield frame, poses
-                    progress.update()
+            for frame, poses in find(video):
+                count, most = count + 1, max(most, len(poses))
+                best = max([best, *poses.pose_scores])
+                yield frame, poses
+                progress.update()
+                if window and not window.show(frame, poses):
+                    return
 
     try:
         if results:
@@ -108,11 +140,13 @@ def _detect_video(path: Path, find: Find, results: Results | None, batch_size: i
         else:
             for _ in frames():
                 pass
-        video.check_complete()
+        if not (window and window.closed):
+            video.check_complete()
     finally:
-        if found:
-            most, seconds = max(map(len, found)), time.perf_counter() - start
-            _say(path, f"{len(found)} frames", f"at most {_people(most)}", _best(found), f"{seconds:.1f} s")
+        if count:
+            words = f"best score {best:.1f}" if most else ""
+            seconds = time.perf_counter() - start
+            _say(path, f"{count} frames", f"at most {_people(most)}", words, f"{seconds:.1f} s")
 
 
 def _batches(items: Iterable, size: int) -> Iterator[list]:
@@ -129,6 +163,5 @@ def _people(count: int) -> str:
     return "1 person" if count == 1 else f"{count} people"
 
 
-def _best(found: list[Poses]) -> str:
-    scores = [poses.pose_scores[0] for poses in found if len(poses)]
-    return f"best score {max(scores):.1f}" if scores else ""
+def _best(poses: Poses) -> str:
+    return f"best score {poses.pose_scores[0]:.1f}" if len(poses) else ""

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from keras_openpose.cli.problems import Problems
-from keras_openpose.forward import forward_pass
+from keras_openpose.exported import ExportedNetwork, is_exported, load_exported
+from keras_openpose.forward import Network, forward_pass
 from keras_openpose.models import from_preset
 from keras_openpose.presets import PRESETS
 from keras_openpose.skeletons import COCO_18, Skeleton
@@ -18,7 +19,7 @@ _PREDICT_OPTIONS = (
 )  # fmt: skip
 
 
-def load_network(options: argparse.Namespace, problems: Problems) -> tuple[keras.Model, Skeleton]:
+def load_network(options: argparse.Namespace, problems: Problems) -> tuple[Network, Skeleton]:
     """The network of `--preset` and `--file`, or of `--model`, and whom it finds. Exits if there is none."""
     if options.preset:
         with problems.at(options.file or f"--preset {options.preset}", fatal=True):
@@ -28,15 +29,17 @@ def load_network(options: argparse.Namespace, problems: Problems) -> tuple[keras
         with problems.at(options.model, fatal=True):
             model, skeleton = _read_model(options.model), COCO_18
             forward = forward_pass(model, skeleton)  # which refuses other networks
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and not isinstance(model, ExportedNetwork):
         # Traces the network now, on the least that it takes, lest the first photograph seem slow.
         size = (length or 16 for length in model.input_shape[1:3])
         forward(np.zeros((1, *size, 3), np.float32))
     return model, skeleton
 
 
-def _read_model(path: str) -> keras.Model:
+def _read_model(path: str) -> Network:
     os.stat(path)  # or the reason why not
+    if is_exported(path):
+        return load_exported(path)
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # a damaged file fails anywhere in Keras, with errors of every kind

@@ -13,10 +13,17 @@ _EXAMPLES = {
         keras-openpose detect photo.jpg --preset mobilenet_v2_small_coco
         keras-openpose detect holiday/ clip.mp4 --model my.keras --output found --json openpose
         keras-openpose detect crowd.jpg --preset mobilenet_v2_small_coco --scales 1 2 --flip --refine
+        keras-openpose detect 0 --model network.tflite --show
     """,
     "evaluate": """
         keras-openpose evaluate coco/val2017 coco/annotations/person_keypoints_val2017.json \\
             --preset mobilenet_v2_small_coco --scales 1 2 --flip --refine
+    """,
+    "export": """
+        keras-openpose export network.tflite --preset mobilenet_v2_small_coco --size 368 432
+        keras-openpose export network.onnx --model my.keras
+        keras-openpose export small.tflite --model my.keras --size 368 368 --precision int8 \\
+            --calibration photos/
     """,
     "convert": """
         keras-openpose convert pose_iter_440000.caffemodel --preset openpose_vgg19_coco -o openpose.keras
@@ -70,6 +77,7 @@ def _make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_detect(commands)
     _add_evaluate(commands)
+    _add_export(commands)
     _add_train(commands)
     _add_convert(commands)
     _add_command(commands, "presets", "list the published weights: network, size, licence, AP")
@@ -98,16 +106,20 @@ def _add_detect(commands):
     parser = _add_command(
         commands,
         "detect",
-        "find people in images, folders and videos",
-        "Find people in images, folders and videos. Prints a line for each file; with --output also\n"
-        "writes pictures, videos and JSON.",
+        "find people in images, folders, videos, cameras and streams",
+        "Find people in images, folders, videos, cameras and streams. Prints a line for each file; with\n"
+        "--output also writes pictures, videos and JSON. People of a video keep their ids.",
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, video, or folder of both")
+    path_help = "image, video, folder of both, number of a camera, or address of a stream (rtsp://...)"
+    parser.add_argument("paths", nargs="+", metavar="PATH", help=path_help)
     _add_network(parser)
     _add_predict(parser)
     output = parser.add_argument_group("results")
     output.add_argument("--output", metavar="DIR", help="write drawn images and videos to this folder")
     json_help = "write the people too: a file for each image or frame as OpenPose does, or one results.json"
+    output.add_argument("--show", action="store_true", help="show it in a window; q or Esc ends a video")
+    smooth_help = "calm the keypoints of videos by the one-euro filter"
+    output.add_argument("--smooth", action="store_true", help=smooth_help)
     output.add_argument("--json", choices=("openpose", "coco"), help=json_help)
     backgrounds, background_help = ("image", "black"), "draw on the image or on black"
     output.add_argument("--background", choices=backgrounds, default="image", help=background_help)
@@ -125,6 +137,27 @@ def _add_evaluate(commands):
     _add_network(parser)
     _add_predict(parser)
     parser.add_argument("--results", metavar="FILE", help="write the people found, as COCO results")
+
+
+def _add_export(commands):
+    parser = _add_command(
+        commands,
+        "export",
+        "write a network as ONNX, LiteRT, OpenVINO or SavedModel",
+        "Write a network for a runtime other than Keras: ONNX (.onnx), LiteRT (.tflite), OpenVINO (.xml)\n"
+        "or, as a folder, SavedModel. `detect` and `evaluate` take the result as --model.",
+    )
+    parser.add_argument("path", metavar="PATH", help="what to write; its end says the format")
+    _add_network(parser)
+    group = parser.add_argument_group("form", argument_default=argparse.SUPPRESS)
+    size_help = "height and width of the one image that it takes (default: batches of any size)"
+    group.add_argument("--size", type=_LENGTH, nargs=2, metavar=("H", "W"), help=size_help)
+    precision_help = "float16 and int8 are for LiteRT (default: float32)"
+    group.add_argument(
+        "--precision", default="float32", choices=("float32", "float16", "int8"), help=precision_help
+    )
+    calibration_help = "folder of photographs, for int8"
+    group.add_argument("--calibration", metavar="DIR", help=calibration_help)
 
 
 def _add_convert(commands):
@@ -221,7 +254,7 @@ def _add_network(parser: argparse.ArgumentParser, add_new: Callable | None = Non
     group = parser.add_argument_group("network")
     one = group.add_mutually_exclusive_group(required=add_new is None)
     one.add_argument("--preset", metavar="NAME", help="published weights, one of `keras-openpose presets`")
-    one.add_argument("--model", metavar="FILE", help="a network saved as .keras")
+    one.add_argument("--model", metavar="FILE", help="a network saved as .keras, or exported")
     file_help = "with --preset, the published file if you have it; else it is downloaded"
     group.add_argument("--file", metavar="FILE", help=file_help)
     if add_new:

@@ -20,7 +20,7 @@ class Problems:
         """Tell what goes wrong in the block, then go on after it, or exit if it is fatal."""
         try:
             yield
-        except (OSError, ValueError) as error:
+        except (ImportError, OSError, ValueError) as error:
             self.exit_code = 2
             print(_line(error, path), file=sys.stderr)
             if fatal:

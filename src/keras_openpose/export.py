@@ -1,0 +1,187 @@
+"""Networks for production: SavedModel, ONNX, LiteRT and OpenVINO, by the converters of each format."""
+
+import importlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_openpose.inference import Photograph, letterbox, load_photograph
+from keras_openpose.writing import write_whole
+
+# Each format with the end of its path, and the package beside TensorFlow that writes it.
+FORMATS = {
+    "tf_saved_model": ("", None),
+    "onnx": (".onnx", "tf2onnx"),
+    "litert": (".tflite", None),
+    "openvino": (".xml", "openvino"),
+}
+PRECISIONS = ("float32", "float16", "int8")
+
+
+def export_model(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    format: str | None = None,
+    size: tuple[int, int] | None = None,
+    precision: str = "float32",
+    calibration: Sequence[Photograph] = (),
+) -> Path:
+    """Write a network for a runtime other than Keras.
+
+    What is written takes `images`, RGB from 0 to 255, and gives the last stage, `heatmaps` and `pafs`,
+    each `(batch, height / 8, width / 8, channels)` in float32: what `decode_poses` takes, image by image.
+    `load_exported` reads it for `predict_poses`.
+
+    Args:
+        model: a network of this package, or any model with its inputs and outputs. Keras must run on
+            TensorFlow; a network trained on another backend is saved as `.keras` and loaded there.
+        path: file to write, ending in `.onnx`, `.tflite` (LiteRT) or `.xml` (OpenVINO, which puts a
+            `.bin` beside it), or the folder of a SavedModel. One that exists is replaced.
+        format: `"onnx"`, `"litert"`, `"openvino"` or `"tf_saved_model"`. Defaults to what the end of the
+            path says.
+        size: `(height, width)`, multiples of 16, of the one image that is taken at a time. Defaults to
+            the model's own, which if not fixed means batches of any size; LiteRT needs a fixed one.
+        precision: `"float32"`; or, of LiteRT, `"float16"` for weights of half the size, or `"int8"` for
+            whole numbers throughout, with `uint8` images.
+        calibration: for `"int8"`, photographs of the kind that it will see (paths or arrays), from
+            which the ranges of all layers are taken; some hundred are usual.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: an argument is none of the above, or Keras runs on another backend.
+        ImportError: the converter is not installed.
+
+    Example:
+        ```python
+        from keras_openpose import export_model, mobilenet_openpose
+
+        model = mobilenet_openpose("v2_small")
+        export_model(model, "network.tflite", size=(64, 96), precision="float16")
+        ```
+    """
+    path = Path(path)
+    format = format or {suffix: name for name, (suffix, _) in FORMATS.items()}.get(path.suffix)
+    _check(model, path, format, precision, calibration)
+    spec = _input_spec(model, format, size)
+    network = _last_stage(model)
+    if format == "tf_saved_model":
+        _replace_folder(path, lambda folder: _save(network, folder, spec))
+    elif format == "onnx":
+        with write_whole(path) as temporary:
+            network.export(str(temporary), format="onnx", input_signature=[spec], verbose=False)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            _save(network, folder, spec)
+            if format == "openvino":
+                _write_openvino(folder, path)
+            else:
+                images = _calibration_images(calibration, spec.shape[1:3])
+                with write_whole(path) as temporary:
+                    temporary.write_bytes(_convert_litert(folder, precision, images))
+    return path
+
+
+def _check(model, path: Path, format: str | None, precision: str, calibration):
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a Keras network. Received: {type(model).__name__}.")
+    if format not in FORMATS:
+        raise ValueError(
+            f"`format` must be one of: {', '.join(FORMATS)}. Received: {format!r} for {path.name!r}."
+        )
+    suffix, package = FORMATS[format]
+    if suffix and path.suffix != suffix:
+        raise ValueError(f"`path` must end in {suffix} for format {format!r}. Received: {path}.")
+    if precision not in PRECISIONS:
+        raise ValueError(f"`precision` must be one of: {', '.join(PRECISIONS)}. Received: {precision!r}.")
+    if precision != "float32" and format != "litert":
+        raise ValueError(f"`precision={precision!r}` needs format 'litert'. Received: {format!r}.")
+    if (precision == "int8") != (len(calibration) > 0):
+        raise ValueError(
+            "`calibration` must hold photographs for `precision='int8'`, and only for that. "
+            f"Received: {len(calibration)} photographs for {precision!r}."
+        )
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"Exporting needs Keras on TensorFlow; it runs on {keras.backend.backend()}. Save the network "
+            "with `model.save('network.keras')`, then run `KERAS_BACKEND=tensorflow keras-openpose export`."
+        )
+    if package:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ImportError(
+                f"Format {format!r} needs {package}: pip install 'keras-openpose[export]'"
+            ) from error
+
+
+def _input_spec(model: keras.Model, format: str, size: tuple[int, int] | None) -> keras.InputSpec:
+    own = model.input_shape[1:3]
+    size = size or own
+    if len(size) != 2 or any(side is not None and (side < 16 or side % 16) for side in size):
+        raise ValueError(f"`size` must be (height, width), multiples of 16. Received: {size}.")
+    if any(side not in (None, given) for side, given in zip(own, size, strict=True)):
+        raise ValueError(f"`size` must be that of the network, {own}. Received: {size}.")
+    if format == "litert" and None in size:
+        raise ValueError("`size` must be given for format 'litert', such as (368, 432): it takes one only.")
+    batch = None if None in size else 1
+    return keras.InputSpec(shape=(batch, *size, 3), dtype="float32", name="images")
+
+
+def _last_stage(model: keras.Model) -> keras.Model:
+    images = keras.Input(model.input_shape[1:], name="images")
+    maps = model(images)
+    return keras.Model(images, {name: stages[:, -1] for name, stages in maps.items()})
+
+
+def _save(network: keras.Model, folder: str | os.PathLike, spec: keras.InputSpec):
+    network.export(str(folder), format="tf_saved_model", input_signature=[spec], verbose=False)
+
+
+def _replace_folder(path: Path, write):
+    """Write a folder beside its place first, so that a failure leaves what was there."""
+    with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
+        new, old = Path(folder, "new"), Path(folder, "old")
+        write(new)
+        if path.exists():
+            path.rename(old)
+        shutil.move(new, path)
+
+
+def _write_openvino(folder: str, path: Path):
+    import openvino
+
+    network = openvino.convert_model(folder)
+    openvino.save_model(network, path, compress_to_fp16=False)
+
+
+def _convert_litert(folder: str, precision: str, images) -> bytes:
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8":
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8  # images are; the maps stay float32 for the decoder
+        converter.representative_dataset = images
+    return converter.convert()
+
+
+def _calibration_images(calibration: Sequence[Photograph], size: tuple[int, int]):
+    """What the converter calls for images, fitted as `predict_poses` does."""
+
+    def images() -> Iterator[list[np.ndarray]]:
+        for photograph in calibration:
+            yield [letterbox([load_photograph(photograph)], size, 1)[0]]
+
+    return images

@@ -1,0 +1,135 @@
+"""The same people from frame to frame: identities by OKS, and keypoints that do not tremble."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_openpose.poses import Poses
+from keras_openpose.skeletons import Skeleton
+
+# Casiez, Roussel, Vogel: "1€ Filter", CHI 2012; the values of its demonstration, in hertz and pixels.
+_MIN_CUTOFF, _BETA, _DERIVATIVE_CUTOFF = 1.0, 0.007, 1.0
+# Of few keypoints, or keypoints in a line, the box says little: no body is smaller than COCO's small, or
+# more slender than this.
+_SMALL, _SLENDER = 32**2, 4
+# How much of a body's speed is that of the last frame; the rest is what it was.
+_NEW_SPEED = 0.5
+
+
+@dataclass(eq=False)
+class _Person:
+    id: int
+    keypoints: np.ndarray  # (keypoints, 2), where it is thought to be; what was never seen is NaN
+    velocity: np.ndarray  # (2,) pixels a frame, of the whole body
+    smooth: "_OneEuro | None"
+    missing: int = 0  # frames out of sight
+
+
+class PoseTracker:
+    """Tells which people of a frame are those of the frames before.
+
+    Everybody's pose is expected to move on as it did; the poses of a frame are matched with the expected
+    ones by OKS, best first. Who is out of sight moves on unseen and keeps the identity for a while.
+
+    Args:
+        skeleton: gives the OKS constants.
+        memory: frames that somebody may be out of sight and come back as the same. Defaults to 15.
+        min_oks: a pose of a lower OKS is somebody else. Defaults to 0.1.
+        smooth: filter every keypoint by the one-euro filter, at so many frames a second. Defaults to
+            None, no filter.
+    """
+
+    def __init__(
+        self, skeleton: Skeleton, *, memory: int = 15, min_oks: float = 0.1, smooth: float | None = None
+    ):
+        self._sigmas, self._memory, self._min_oks = np.array(skeleton.sigmas), memory, min_oks
+        self._smooth, self._people, self._next_id = smooth, [], 0
+
+    def update(self, poses: Poses) -> Poses:
+        """The people of the next frame, with identities."""
+        for person in self._people:
+            person.keypoints = person.keypoints + person.velocity
+            person.missing += 1
+        matches = self._match(poses.keypoints)
+        ids, keypoints = [], poses.keypoints.copy()
+        for n, seen in enumerate(poses.keypoints):
+            person = matches.get(n) or self._enter(seen)
+            _see(person, seen)
+            ids.append(person.id)
+            if person.smooth:
+                keypoints[n] = person.smooth(seen)
+        self._people = [person for person in self._people if person.missing <= self._memory]
+        return Poses(keypoints, poses.scores, poses.pose_scores, poses.skeleton, np.array(ids, int))
+
+    def _match(self, keypoints: np.ndarray) -> dict[int, _Person]:
+        """Poses of the frame, by number, to the people that they are."""
+        if not len(keypoints) or not self._people:
+            return {}
+        expected = np.stack([person.keypoints for person in self._people])
+        similarity = _oks(keypoints, expected, self._sigmas)
+        matches, taken = {}, set()
+        for place in np.argsort(-similarity, axis=None, kind="stable"):
+            n, person = np.unravel_index(place, similarity.shape)
+            if similarity[n, person] < self._min_oks:
+                break
+            if n not in matches and person not in taken:
+                matches[n] = self._people[person]
+                taken.add(person)
+        return matches
+
+    def _enter(self, keypoints: np.ndarray) -> _Person:
+        smooth = _OneEuro(self._smooth) if self._smooth else None
+        person = _Person(self._next_id, np.full_like(keypoints, np.nan), np.zeros(2), smooth)
+        self._next_id += 1
+        self._people.append(person)
+        return person
+
+
+def _see(person: _Person, seen: np.ndarray):
+    """Take a person's new place and speed. Keypoints that are hidden move on with the body."""
+    both = ~np.isnan(seen + person.keypoints).any(axis=1)
+    if both.any():
+        # The difference to where it was expected is what the speed was wrong by, over the frames missed.
+        error = (seen - person.keypoints)[both].mean(axis=0)
+        person.velocity = person.velocity + _NEW_SPEED * error / person.missing
+        person.keypoints = person.keypoints + error
+    person.keypoints = np.where(np.isnan(seen), person.keypoints, seen)
+    person.missing = 0
+
+
+def _oks(keypoints: np.ndarray, expected: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
+    """Object keypoint similarity, as COCO defines it, of every pose with every expected one.
+
+    Over the keypoints that both have, but not fewer than the pose of fewer keypoints has: a part of a
+    body can be all of that person that is in sight.
+    """
+    squares = ((keypoints[:, None] - expected) ** 2).sum(axis=-1)
+    sides = np.sort(np.nanmax(expected, axis=1) - np.nanmin(expected, axis=1), axis=-1)
+    area = sides[:, 1] * np.maximum(sides[:, 0], sides[:, 1] / _SLENDER)
+    spread = 2 * np.maximum(area, _SMALL)[:, None] * (2 * sigmas) ** 2
+    similarity = np.nan_to_num(np.exp(-squares / spread))
+    present, known = (~np.isnan(poses[..., 0]) for poses in (keypoints, expected))
+    return similarity.sum(axis=-1) / np.minimum(present.sum(axis=1)[:, None], known.sum(axis=1))
+
+
+class _OneEuro:
+    """The one-euro filter of a person's keypoints: calm when they rest, quick when they move."""
+
+    def __init__(self, fps: float):
+        self._fps, self._value, self._speed = fps, None, None
+
+    def __call__(self, keypoints: np.ndarray) -> np.ndarray:
+        if self._value is None:
+            self._value, self._speed = keypoints, np.zeros_like(keypoints)
+            return keypoints
+        speed = np.nan_to_num((keypoints - self._value) * self._fps)
+        self._speed = self._speed + self._weight(_DERIVATIVE_CUTOFF) * (speed - self._speed)
+        weight = self._weight(_MIN_CUTOFF + _BETA * np.abs(self._speed))
+        value = self._value + weight * (keypoints - self._value)
+        # A keypoint that comes into sight starts anew; the last place of one that leaves is of no use.
+        self._value = np.where(np.isnan(value), keypoints, value)
+        return self._value
+
+    def _weight(self, cutoff):
+        """Of the new value, for a cutoff frequency: 1 / (1 + tau * fps)."""
+        return 1 / (1 + self._fps / (2 * np.pi * cutoff))

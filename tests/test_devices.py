@@ -1,0 +1,114 @@
+"""A training step on two devices or in two processes is that of one device on the same global batch."""
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from backend_step import batch, compile_for_training, draw_weights, network
+
+STEP = Path(__file__).with_name("device_step.py")
+
+
+def start(backend, *arguments):
+    return subprocess.Popen(
+        [sys.executable, STEP, *map(str, arguments)],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(*processes):
+    for process in processes:
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output[-3000:]
+
+
+@pytest.fixture(scope="module")
+def one_device(tmp_path_factory):
+    path = tmp_path_factory.mktemp("one") / "one.npz"
+    finish(start("tensorflow", "one", path))
+    return np.load(path)
+
+
+def assert_equal_steps(path, one_device):
+    with np.load(path) as results:
+        assert results["loss"] == pytest.approx(one_device["loss"], rel=1e-5)
+        for n, old in enumerate(network(normalized=False).get_weights()):
+            update, expected = results[f"weight {n}"] - old, one_device[f"weight {n}"] - old
+            # Updates of 1e-4 to 1e-2 of weights of up to 1, in float32 sums of two halves.
+            np.testing.assert_allclose(update, expected, atol=1e-3 * np.abs(expected).max() + 1e-7)
+            assert np.abs(update).max() > 1e-6
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_two_devices(backend, one_device, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"needs {backend}")
+    finish(start(backend, "two", tmp_path / "two.npz"))
+    assert_equal_steps(tmp_path / "two.npz", one_device)
+
+
+@pytest.mark.slow
+def test_two_processes_of_jax(one_device, tmp_path):
+    pytest.importorskip("jax")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    finish(*(start("jax", "process", tmp_path / f"{n}.npz", address, n) for n in range(2)))
+    for n in range(2):
+        assert_equal_steps(tmp_path / f"{n}.npz", one_device)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_narrow_floats_learn_as_float32_does(policy):
+    """Losses of 6 steps from equal weights: bfloat16 has 8 bits, float16 11."""
+
+    losses = {}
+    for name in ("float32", policy):
+        keras.config.set_dtype_policy(name)
+        try:
+            model = network(normalized=False)
+            draw_weights(model)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        optimizer = keras.optimizers.SGD(0.1)
+        if name == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        compile_for_training(model, optimizer)
+        images, targets, mask = batch()
+        masks = dict.fromkeys(targets, mask)
+        losses[name] = [
+            float(model.train_on_batch(images, targets, masks, return_dict=True)["loss"]) for _ in range(6)
+        ]
+        maps = model(images.astype("float32"))
+        assert {keras.backend.standardize_dtype(one.dtype) for one in maps.values()} == {"float32"}
+    assert np.isfinite(losses[policy]).all()
+    np.testing.assert_allclose(losses[policy], losses["float32"], rtol=0.02)
+    assert losses[policy][-1] < losses[policy][0]
+
+
+def test_an_overflow_halves_the_loss_scale_and_leaves_the_weights():
+
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = network(normalized=False)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    # Gradients of 1e38 times the loss are infinite in float16.
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=1e38)
+    compile_for_training(model, optimizer)
+    before = model.get_weights()
+    images, targets, mask = batch()
+    model.train_on_batch(images, targets, dict.fromkeys(targets, mask))
+    assert float(optimizer.dynamic_scale) == pytest.approx(0.5e38)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
