@@ -17,7 +17,7 @@ from keras_openpose import (
     pose_dataset,
 )
 from keras_openpose.geometry import cell_to_pixel
-from keras_openpose.inference import _letterbox
+from keras_openpose.inference import letterbox
 
 SIZE = (64, 96)
 LEFT_RIGHT = Skeleton("pair", keypoints=("left", "middle", "right"), flips=[("left", "right")])
@@ -148,7 +148,7 @@ def test_validation_sees_what_predict_poses_sees(size, arm):
     photograph = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 6), None, 0, 255, cv2.NORM_MINMAX)
     sample = PoseSample(np.rint(photograph).astype(np.uint8), np.zeros((0, 3, 2)))
     images, _, _ = next(iter(pose_dataset([sample], skeleton=arm, input_size=SIZE, augment=False)))
-    expected, ((height, width),) = _letterbox([sample.image], SIZE, 1.0)
+    expected, ((height, width),) = letterbox([sample.image], SIZE, 1.0)
     ours, filled = images[0].numpy().astype(float), np.zeros(SIZE, bool)
     filled[:height, :width] = True
     assert not ours[~filled].any()
