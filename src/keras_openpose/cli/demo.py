@@ -21,6 +21,7 @@ from keras_openpose.writing import write_image
 
 _SIZE = (384, 384)  # of the scenes
 _INPUT_SIZE = (192, 192)  # that the network was trained at
+_LOOK = {"input_size": _INPUT_SIZE, "scales": (1, 4 / 3), "flip": True}
 _PICTURES = 4
 _TITLES = ("scene", "heatmaps", "PAFs", "found people")
 _WHITE, _INK, _MARGIN, _HEADER = 255, (60, 60, 60), 8, 40
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         images, annotations = synthetic_people(
             options.scenes, size=_SIZE, seed=options.seed, folder=temporary
         )
-        figures = evaluate_coco(model, images, annotations, input_size=_INPUT_SIZE, verbose=False)
+        figures = evaluate_coco(model, images, annotations, verbose=False, **_LOOK)
         scenes = [read_image(path) for path in sorted(images.iterdir())[:_PICTURES]]
     print(f"In {options.scenes} scenes that the network has not seen: AP {figures['AP']:.1f} of 100.")
     print(_WHAT_IT_SHOWS)
@@ -60,7 +61,7 @@ def _strip(model: keras.Model, scene: np.ndarray) -> np.ndarray:
     """A scene, what the network sees in it, and who was found."""
     seen = cv2.resize(scene, _INPUT_SIZE[::-1], interpolation=cv2.INTER_AREA)
     heatmaps, pafs = (maps[0] for maps in forward_pass(model, COCO_18)(seen[None]))
-    poses, faded = predict_poses(model, scene, input_size=_INPUT_SIZE), scene // 3
+    poses, faded = predict_poses(model, scene, **_LOOK), scene // 3
     panels = (
         scene,
         draw_heatmaps(faded, heatmaps),
