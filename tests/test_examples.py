@@ -15,8 +15,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 SMALL = {
     "compare_backbones.py": ["--scale", "small", "--steps", "3", "--scenes", "16", "--output", "out"],
     "custom_backbone.py": [],
-    "fine_tune.py": ["--small"],
     "custom_skeleton.py": ["--steps", "2", "--output", "out"],
+    "fine_tune.py": ["--small"],
+    "multi_device.py": ["--cpus", "2", "--steps", "2", "--batch-size", "4"],
     "train_coco.py": ["--small", "--steps", "4", "--output", "out"],
     "train_demo.py": ["--scenes", "20", "--steps", "2", "--unseen", "4", "--folder", "out"],
 }
@@ -27,6 +28,8 @@ REAL = {
     ],
     "detect.py": ["{val}/000000000139.jpg", "--file", "{weights}", "--output", "out"],
 }  # fmt: skip
+# Of these, the first is run by test_export.py; the others need several processes.
+ELSEWHERE = {"export_onnx.py", "multi_host_jax.py", "torch_ddp.py"}
 
 
 def run(name, arguments, folder):
@@ -38,7 +41,7 @@ def run(name, arguments, folder):
 
 
 def test_every_example_is_run():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*SMALL, *REAL}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*SMALL, *REAL, *ELSEWHERE}
 
 
 @pytest.mark.slow

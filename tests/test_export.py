@@ -163,6 +163,7 @@ def test_a_fixed_network_is_asked_for_no_other_size(network, arm, tmp_path):
 
 
 def test_an_existing_file_or_folder_is_replaced_whole(network, tmp_path):
+    pytest.importorskip("ai_edge_litert")
     for name in ("network", "network.tflite"):
         for size in (SIZE, (32, 32)):
             path = ko.export_model(network, tmp_path / name, size=size)

@@ -8,7 +8,15 @@ import keras
 import numpy as np
 import pytest
 
-from keras_openpose import convert_weights, from_preset, list_presets, mobilenet_openpose, openpose
+from keras_openpose import (
+    convert_weights,
+    from_preset,
+    list_presets,
+    mobilenet_openpose,
+    openpose,
+    predict_poses,
+    synthetic_people,
+)
 from keras_openpose.cli import main
 from keras_openpose.presets import PRESETS, Download
 from published_graph import published_graph, random_values
@@ -89,7 +97,9 @@ def test_a_download_with_another_checksum_is_not_used(server, monkeypatch):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"`name` must be one of: body_25, hand_21, .* Received: 'body_135'"):
+    with pytest.raises(
+        ValueError, match=r"`name` must be one of: body_25, demo_synthetic, .* Received: 'body_135'"
+    ):
         from_preset("body_135")
 
 
@@ -98,11 +108,26 @@ def test_every_preset_says_whose_it_is_and_where_it_is(name):
     preset = PRESETS[name]
     assert preset.licence
     assert preset.ap_protocol
-    assert preset.downloads
+    assert preset.downloads or name == "demo_synthetic"  # which the package brings along
     for download in preset.downloads:
         assert download.url.startswith(("https://", "http://vcl.snu.ac.kr/"))
         # The digests of SHA-256 and MD5; without one only the names and shapes in the file are checked.
         assert re.fullmatch(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}|", download.checksum)
+
+
+def test_the_weights_that_come_along_find_drawn_people(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    model = from_preset("demo_synthetic")
+    assert not list(tmp_path.iterdir())  # nothing downloaded, nothing kept
+    images, labels = synthetic_people(8, people=(1, 1), seed=6, progress=False)
+    errors = []
+    for image, person in zip(images, labels["annotations"], strict=True):
+        poses = predict_poses(model, image, input_size=(192, 192), max_people=1)
+        truth = np.reshape(person["keypoints"], (-1, 3))
+        order = [poses.skeleton.keypoints.index(name) for name in labels["categories"][0]["keypoints"]]
+        distance = np.linalg.norm(poses.keypoints[0, order] - truth[:, :2], axis=1)[truth[:, 2] == 2]
+        errors.append(distance / person["bbox"][3])
+    assert np.nanmedian(np.concatenate(errors)) < 0.03  # of a person's height: half a head
 
 
 @pytest.mark.parametrize("file", ["pose_iter_440000.caffemodel", "weights.pth", "graph.pb"])

@@ -12,7 +12,7 @@ import keras_openpose as ko
 ROOT = Path(__file__).parents[1]
 GUIDES = ("detect", "evaluation", "networks", "own_keypoints", "paper", "training")
 # Blocks that need COCO, published weights, or a photograph of the reader's.
-NEEDS_MORE = re.compile(r'"coco/|"mobilenet_|"openpose_|keras_cv|keras_hub')
+NEEDS_MORE = re.compile(r'"coco/|from_preset\("(?!demo_synthetic)|keras_cv|keras_hub')
 
 
 @pytest.mark.parametrize("name", GUIDES)

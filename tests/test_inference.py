@@ -481,14 +481,22 @@ class Counted(keras.layers.Layer):
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="JAX compiles for each shape, PyTorch not at all"
 )
-def test_a_model_is_compiled_once_for_all_sizes_and_batches(arm, arm_model):
+def test_a_model_is_compiled_once_for_each_size_and_for_all_batches(arm, arm_model):
     counted, images = Counted(), keras.Input((None, None, 3))
     model = keras.Model(images, arm_model(counted(images)))
     built = counted.traces
-    for size, count in (((64, 64), 1), ((64, 96), 3), ((128, 64), 2)):
+    for size, count in (((64, 64), 1), ((64, 96), 3), ((64, 64), 2)):
         predict_poses(model, np.zeros((count, *size, 3), np.uint8), skeleton=arm, input_size=size, flip=True)
-    assert counted.traces == built + 1
+    assert counted.traces == built + 2
     assert forward_pass(model, arm) is forward_pass(model, arm)
+
+
+def test_layers_that_need_to_know_the_size_run(arm, arm_model):
+    """Keras 3.15 cannot enlarge maps bilinearly in a graph whose height and width are unknown."""
+    images = keras.Input((None, None, 3))
+    half = keras.layers.AveragePooling2D(2)(images)
+    model = keras.Model(images, arm_model(keras.layers.UpSampling2D(2, interpolation="bilinear")(half)))
+    predict_poses(model, np.zeros((64, 96, 3), np.uint8), skeleton=arm, input_size=(64, 96))
 
 
 def test_the_compiled_function_goes_with_the_model(arm):

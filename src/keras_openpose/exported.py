@@ -63,8 +63,8 @@ def load_exported(path: str | os.PathLike) -> ExportedNetwork:
         from keras_openpose import export_model, load_exported, openpose, predict_poses
 
         model = openpose("mobilenet", num_stages=1)
-        export_model(model, "network.tflite", size=(96, 128))
-        poses = predict_poses(load_exported("network.tflite"), np.zeros((120, 160, 3), "uint8"))
+        export_model(model, "network", format="tf_saved_model", size=(96, 128))
+        poses = predict_poses(load_exported("network"), np.zeros((120, 160, 3), "uint8"))
         ```
     """
     path = Path(path)

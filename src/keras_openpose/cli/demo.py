@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     print(_WHAT_IT_SHOWS)
 
     strips = [_strip(model, scene) for scene in scenes]
-    overview = cv2.resize(_sheet(strips), None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+    overview = cv2.resize(_sheet(strips), None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
     with problems.at(folder, fatal=True):
         for number, strip in enumerate(strips, 1):
             write_image(folder / f"scene_{number}.png", _sheet([strip]))
