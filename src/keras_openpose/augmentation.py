@@ -104,6 +104,29 @@ def fit_affine(image_size: tuple[int, int], size: tuple[int, int]) -> np.ndarray
     return np.array([[scale_x, 0, x], [0, scale_y, y]], np.float32)
 
 
+def fit(pixels: tf.Tensor, fitted: tf.Tensor, *, size: tuple[int, int]) -> tf.Tensor:
+    """A whole photograph in the input, the pixels themselves as `predict_poses` makes them.
+
+    A network that learns a few photographs by heart tells other ways of shrinking apart.
+
+    Args:
+        pixels: `(any height, any width, 3)`, `uint8`.
+        fitted: `(2,)`, height and width that it gets, those of `fit_affine`.
+        size: height and width of the input, black beyond.
+
+    Returns:
+        `(height, width, 3)`, `uint8`.
+    """
+    # As OpenCV's INTER_AREA and, but for the slope of its cubic, INTER_CUBIC.
+    resized = tf.cond(
+        tf.reduce_any(fitted < tf.shape(pixels)[:2]),
+        lambda: tf.image.resize(pixels, fitted, method="area"),
+        lambda: tf.image.resize(pixels, fitted, method="bicubic"),
+    )
+    resized = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+    return tf.image.pad_to_bounding_box(resized, 0, 0, *size)
+
+
 def transform(affine: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     """Where affine maps `(..., 2, 3)` take points `(..., points, 2)`; NaN stays NaN."""
     # Written out: a product of matrices costs many times as much when they are this small.

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_openpose.augmentation import (
     Augmentation,
+    fit,
     fit_affine,
     invert,
     jitter_color,
@@ -41,8 +42,7 @@ if keras.backend.backend() != "tensorflow":
     with contextlib.suppress(RuntimeError):  # after its first operation it is too late
         tf.config.set_visible_devices([], "GPU")
 
-_TRAINING_BORDER = 128  # caffe_train pads with the grey that CMU's normalisation makes 0
-_VALIDATION_BORDER = 0  # as predict_poses
+_BORDER = 128  # of training crops: caffe_train pads with the grey that CMU's normalisation makes 0
 _CROPS_AT_ONCE = 64  # laid out by one call: TensorFlow's ops cost by the call more than by the number
 
 
@@ -230,13 +230,21 @@ def _source(image, cache: bool) -> str | bytes:
 def _aim(table: _Table, numbers, draws, *, size, augmentation) -> dict[str, tf.Tensor]:
     """Lay out crops: where they look, what to read for them."""
     photographs = tf.gather(table.photographs, numbers)
+    sizes = tf.gather(table.sizes, photographs)
     if augmentation:
         boxes = tf.gather(table.boxes, numbers)
         to_input = random_affines([draws[0], 0], boxes, size=size, augmentation=augmentation)
+        from_input = invert(to_input)
+        reading = plan_reading(from_input, sizes, size=size)
     else:
         to_input = tf.gather(table.affines, numbers)
-    from_input = invert(to_input)
-    reading = plan_reading(from_input, tf.gather(table.sizes, photographs), size=size)
+        from_input = invert(to_input)
+        scales = tf.linalg.diag_part(to_input[:, :, :2])[:, ::-1]
+        reading = {
+            "reduction": tf.zeros_like(sizes[:, 0]),
+            "window": tf.concat([tf.zeros_like(sizes), sizes], axis=1),
+            "fitted": tf.cast(tf.round(tf.cast(sizes, tf.float32) * scales), tf.int32),
+        }
     return {
         "photograph": photographs,
         "draw": draws,
@@ -274,10 +282,11 @@ def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Datas
 
 def _draw(table: _Table, crop, *, skeleton, size, stride, augmentation):
     """The input, its targets and its mask."""
-    border = _TRAINING_BORDER if augmentation else _VALIDATION_BORDER
-    image = warp(crop["pixels"], crop["to_pixels"], size=size, border=border)
     keypoints = transform(crop["to_input"], table.keypoints[crop["photograph"]])
-    if augmentation:
+    if augmentation is None:
+        image = fit(crop["pixels"], crop["fitted"], size=size)
+    else:
+        image = warp(crop["pixels"], crop["to_pixels"], size=size, border=_BORDER)
         if augmentation.color_jitter:
             image = jitter_color(image, [crop["draw"], 1], augmentation.color_jitter)
         mirrored = tf.gather(keypoints, skeleton.flip_keypoints, axis=1)
