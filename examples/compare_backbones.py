@@ -61,10 +61,10 @@ PROTOCOLS = {
         size=(96, 96),
         batch_size=8,
         num_stages=2,
-        steps=1100,
-        checkpoints=(440, 880, 1100),
-        steps_per_epoch=110,
-        recipe={"optimizer": "adamw", "learning_rate": 1e-3, "clipnorm": 10.0},
+        steps=660,
+        checkpoints=(264, 528, 660),
+        steps_per_epoch=66,
+        recipe={"optimizer": "adamw", "learning_rate": 1e-3, "warmup_steps": 100, "clipnorm": 10.0},
     ),
 }
 
