@@ -23,7 +23,7 @@ SMALL = {
 }
 REAL = {
     "overfit.py": [
-        "--images", "{val}", "--labels", "{labels}",
+        "--images", "{val}", "--labels", "{labels}", "--weights", "{weights}",
         "--photographs", "2", "--size", "192", "224", "--steps", "50",
     ],
     "detect.py": ["{val}/000000000139.jpg", "--file", "{weights}", "--output", "out"],
