@@ -30,3 +30,7 @@ def signatures():
 def test_the_public_names_and_their_parameters_are_these():
     found = "".join(f"{name}: {parameters}\n" for name, parameters in signatures().items())
     assert found == LISTED.read_text()
+
+
+def test_type_checkers_are_told_of_the_annotations():
+    assert Path(ko.__file__).with_name("py.typed").is_file()
