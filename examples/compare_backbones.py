@@ -203,6 +203,7 @@ for name, title in BACKBONES.items():
 plt.xlabel("steps")
 plt.ylabel("training loss")
 plt.legend()
+plt.tight_layout()
 plt.savefig(output / "curves.png", dpi=100)
 
 for left in sorted((output / "vgg19").glob("*.png")):
