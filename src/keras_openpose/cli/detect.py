@@ -43,6 +43,8 @@ def run(options: argparse.Namespace) -> int:
     model, skeleton = load_network(options, problems)
     predict = predict_options(options)
     find = partial(predict_poses, model, skeleton=skeleton, **predict)
+    with problems.at(options.model or options.preset, fatal=True):
+        find([np.zeros((16, 16, 3), np.uint8)])  # compiles for all sizes, lest the first photograph seem slow
     if sources:
         predict.pop("batch_size", None)  # a camera gives one frame at a time
     find_video = partial(predict_video, model, skeleton=skeleton, smooth=options.smooth, **predict)

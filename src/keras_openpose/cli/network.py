@@ -4,10 +4,9 @@ import argparse
 import os
 
 import keras
-import numpy as np
 
 from keras_openpose.cli.problems import Problems
-from keras_openpose.exported import ExportedNetwork, is_exported, load_exported
+from keras_openpose.exported import is_exported, load_exported
 from keras_openpose.forward import Network, forward_pass
 from keras_openpose.models import from_preset
 from keras_openpose.presets import PRESETS
@@ -24,15 +23,11 @@ def load_network(options: argparse.Namespace, problems: Problems) -> tuple[Netwo
     if options.preset:
         with problems.at(options.file or f"--preset {options.preset}", fatal=True):
             model, skeleton = from_preset(options.preset, file=options.file), PRESETS[options.preset].skeleton
-            forward = forward_pass(model, skeleton)
+            forward_pass(model, skeleton)
     else:
         with problems.at(options.model, fatal=True):
             model, skeleton = _read_model(options.model), COCO_18
-            forward = forward_pass(model, skeleton)  # which refuses other networks
-    if keras.backend.backend() == "tensorflow" and not isinstance(model, ExportedNetwork):
-        # Traces the network now, on the least that it takes, lest the first photograph seem slow.
-        size = (length or 16 for length in model.input_shape[1:3])
-        forward(np.zeros((1, *size, 3), np.float32))
+            forward_pass(model, skeleton)  # which refuses other networks
     return model, skeleton
 
 
