@@ -6,10 +6,12 @@ On every host, with its own `--index`; the first host's address is that of all. 
     KERAS_BACKEND=jax python examples/multi_host_jax.py --address 127.0.0.1:9911 --hosts 2 --index 0 &
     KERAS_BACKEND=jax python examples/multi_host_jax.py --address 127.0.0.1:9911 --hosts 2 --index 1
 
-If a host fails, all stop. Started again, all go on from the last epoch that was finished.
+If a host fails, all stop. Started again, all go on from the last epoch that was finished. `--backup` is a
+folder that every host sees.
 """
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -27,7 +29,15 @@ parser.add_argument("--epochs", type=int, default=1)
 parser.add_argument("--backup", type=Path, default=Path("backup"))
 arguments = parser.parse_args()
 
-# Before anything else is asked of Keras.
+# JAX wants all hosts to do the same, saving, too: each keeps a backup. But one that was stopped while it
+# wrote is an epoch behind, so all begin from the first host's.
+backup, first = arguments.backup / f"host{arguments.index}", arguments.backup / "host0"
+if backup != first:
+    shutil.rmtree(backup, ignore_errors=True)
+    if first.exists():
+        shutil.copytree(first, backup)
+
+# Before anything else is asked of Keras. It waits until every host has come so far.
 keras.distribution.initialize(arguments.address, num_processes=arguments.hosts, process_id=arguments.index)
 # The data set is already this host's share; Keras must not divide it again.
 keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
@@ -52,8 +62,11 @@ with tempfile.TemporaryDirectory() as folder:
         people,
         steps_per_epoch=arguments.steps,
         epochs=arguments.epochs,
-        callbacks=[keras.callbacks.BackupAndRestore(arguments.backup / f"host{arguments.index}")],
+        # Two copies, as one may be cut off. It stays: remove it before another training.
+        callbacks=[keras.callbacks.BackupAndRestore(backup, double_checkpoint=True, delete_checkpoint=False)],
         verbose=0,
     ).history
-loss = history.get("loss", [float("nan")])[-1]
-print(f"host {arguments.index} of {arguments.hosts}, loss {loss:.4f}")
+losses = [f"{loss:.4f}" for loss in history.get("loss", [])]  # none if all epochs were finished before
+print(
+    f"host {arguments.index} of {arguments.hosts}, {int(model.optimizer.iterations)} steps, losses {losses}"
+)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from backend_step import batch, compile_for_training, draw_weights, network
 
@@ -57,15 +59,48 @@ def test_two_devices(backend, one_device, tmp_path):
     assert_equal_steps(tmp_path / "two.npz", one_device)
 
 
-@pytest.mark.slow
-def test_two_processes_of_jax(one_device, tmp_path):
-    pytest.importorskip("jax")
+def free_address():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    finish(*(start("jax", "process", tmp_path / f"{n}.npz", address, n) for n in range(2)))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_two_processes(backend, one_device, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"needs {backend}")
+    address = free_address()
+    finish(*(start(backend, "process", tmp_path / f"{n}.npz", address, n) for n in range(2)))
     for n in range(2):
         assert_equal_steps(tmp_path / f"{n}.npz", one_device)
+
+
+@pytest.mark.slow
+def test_killed_processes_go_on_from_the_backup(tmp_path):
+    pytest.importorskip("jax")
+
+    def start_both(*more):
+        address = free_address()
+        places = [(tmp_path / f"{n}.npz", address, n, "--backup", tmp_path / f"backup{n}") for n in range(2)]
+        return [start("jax", "process", *place, *more) for place in places]
+
+    processes = start_both("--die-at", 5)  # in the middle of the third epoch
+    for process in processes:
+        process.wait(timeout=300)
+        assert process.returncode == -signal.SIGKILL, process.stdout.read()[-3000:]
+    finish(*start_both())
+
+    model = network(normalized=False)
+    compile_for_training(model, keras.optimizers.SGD(0.1, momentum=0.9))
+    data = tf.data.Dataset.from_tensors(batch()).repeat()
+    history = model.fit(data, epochs=4, steps_per_epoch=2, verbose=0).history
+    uninterrupted = {f"weight {n}": value for n, value in enumerate(model.get_weights())}
+    uninterrupted["loss"] = history["loss"][-1]
+    for n in range(2):
+        with np.load(tmp_path / f"{n}.npz") as results:
+            assert results["epochs"] == 2
+        assert_equal_steps(tmp_path / f"{n}.npz", uninterrupted)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
