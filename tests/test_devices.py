@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,11 +17,12 @@ import tensorflow as tf
 from backend_step import batch, compile_for_training, network
 
 STEP = Path(__file__).with_name("device_step.py")
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def start(backend, *arguments):
+def start(backend, *command):
     return subprocess.Popen(
-        [sys.executable, STEP, *map(str, arguments)],
+        [sys.executable, *map(str, command)],
         env={**os.environ, "KERAS_BACKEND": backend},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -29,15 +31,17 @@ def start(backend, *arguments):
 
 
 def finish(*processes):
-    for process in processes:
-        output, _ = process.communicate(timeout=300)
+    """What they print, when all have ended well."""
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    for process, output in zip(processes, outputs, strict=True):
         assert process.returncode == 0, output[-3000:]
+    return outputs
 
 
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory):
     path = tmp_path_factory.mktemp("one") / "one.npz"
-    finish(start("tensorflow", "one", path))
+    finish(start("tensorflow", STEP, "one", path))
     return np.load(path)
 
 
@@ -55,7 +59,7 @@ def assert_equal_steps(path, one_device):
 def test_two_devices(backend, one_device, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"needs {backend}")
-    finish(start(backend, "two", tmp_path / "two.npz"))
+    finish(start(backend, STEP, "two", tmp_path / "two.npz"))
     assert_equal_steps(tmp_path / "two.npz", one_device)
 
 
@@ -71,9 +75,28 @@ def test_two_processes(backend, one_device, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"needs {backend}")
     address = free_address()
-    finish(*(start(backend, "process", tmp_path / f"{n}.npz", address, n) for n in range(2)))
+    finish(*(start(backend, STEP, "process", tmp_path / f"{n}.npz", address, n) for n in range(2)))
     for n in range(2):
         assert_equal_steps(tmp_path / f"{n}.npz", one_device)
+
+
+@pytest.mark.slow
+def test_the_example_of_jax_runs_in_two_processes_and_has_nothing_left_to_do(tmp_path):
+    pytest.importorskip("jax")
+    for losses in (r"\['\d\.\d{4}'\]", r"\[\]"):
+        address = free_address()
+        options = ["--address", address, "--hosts", 2, "--steps", 2, "--backup", tmp_path]
+        hosts = [start("jax", EXAMPLES / "multi_host_jax.py", *options, "--index", n) for n in range(2)]
+        for n, output in enumerate(finish(*hosts)):
+            assert re.search(rf"host {n} of 2, 2 steps, losses {losses}", output)
+
+
+@pytest.mark.slow
+def test_the_example_of_pytorch_runs_in_two_processes():
+    pytest.importorskip("torch")
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2]
+    (output,) = finish(start("torch", *torchrun, EXAMPLES / "torch_ddp.py", "--steps", 2))
+    assert sorted(re.findall(r"process (\d) of 2, loss \d", output)) == ["0", "1"]
 
 
 @pytest.mark.slow
@@ -83,7 +106,7 @@ def test_killed_processes_go_on_from_the_backup(tmp_path):
     def start_both(*more):
         address = free_address()
         places = [(tmp_path / f"{n}.npz", address, n, "--backup", tmp_path / f"backup{n}") for n in range(2)]
-        return [start("jax", "process", *place, *more) for place in places]
+        return [start("jax", STEP, "process", *place, *more) for place in places]
 
     processes = start_both("--die-at", 5)  # in the middle of the third epoch
     for process in processes:
