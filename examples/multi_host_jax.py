@@ -43,7 +43,7 @@ keras.distribution.initialize(arguments.address, num_processes=arguments.hosts, 
 keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
 
 keras.utils.set_random_seed(0)  # equal weights on every host
-model = ko.mobilenet_openpose("v2_small")
+model = ko.compact_openpose()
 model.compile(
     keras.optimizers.Adam(1e-3, global_clipnorm=1.0),
     loss={"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()},

@@ -81,14 +81,12 @@ def test_two_processes(backend, one_device, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_example_of_jax_runs_in_two_processes_and_has_nothing_left_to_do(tmp_path):
+def test_the_example_of_jax_runs_in_two_processes(tmp_path):
     pytest.importorskip("jax")
-    for losses in (r"\['\d\.\d{4}'\]", r"\[\]"):
-        address = free_address()
-        options = ["--address", address, "--hosts", 2, "--steps", 2, "--backup", tmp_path]
-        hosts = [start("jax", EXAMPLES / "multi_host_jax.py", *options, "--index", n) for n in range(2)]
-        for n, output in enumerate(finish(*hosts)):
-            assert re.search(rf"host {n} of 2, 2 steps, losses {losses}", output)
+    options = ["--address", free_address(), "--hosts", 2, "--steps", 2, "--backup", tmp_path]
+    hosts = [start("jax", EXAMPLES / "multi_host_jax.py", *options, "--index", n) for n in range(2)]
+    for n, output in enumerate(finish(*hosts)):
+        assert re.search(rf"host {n} of 2, 2 steps, losses \['\d\.\d{{4}}'\]", output)
 
 
 @pytest.mark.slow
