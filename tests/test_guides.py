@@ -22,7 +22,7 @@ GUIDES = [
     "docs/quickstart.md",
     "docs/training.md",
 ]
-# Blocks that need weights which have to be downloaded, or a package that is not among the extras of the tests.
+# Blocks that need weights which have to be downloaded, or a package that the tests do without.
 NEEDS_MORE = re.compile(r'weights="imagenet"|from_preset\("(openpose_vgg19_coco|hand_21)"|keras_cv|keras_hub')
 
 
@@ -30,7 +30,7 @@ NEEDS_MORE = re.compile(r'weights="imagenet"|from_preset\("(openpose_vgg19_coco|
 def test_the_code_of_the_guide_runs(name, tmp_path, monkeypatch):
     """One block after the other, in a folder with a photograph and a small COCO, both drawn.
 
-    IMAGE, IMAGES and ANNOTATIONS are their paths. The network for drawn people stands in for the published one.
+    IMAGE, IMAGES and ANNOTATIONS are their paths. The network that comes along stands in for the published.
     """
     if name == "docs/export.md":
         pytest.importorskip("ai_edge_litert", reason='needs the extra "export"')
