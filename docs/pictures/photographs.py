@@ -17,10 +17,12 @@ SIZE = 336  # at 432, the person is too large for the network, and falls in two
 
 
 def photographer(model):
-    """The photograph, what the network sees in it, and whom `predict_poses` finds."""
+    """The photograph, what the network sees in it, stage by stage, and whom `predict_poses` finds."""
     image = cv2.resize(ko.read_image(photograph("camera")), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     maps = model(image[None].astype("float32"))
     heatmaps, pafs = (np.asarray(maps[name][0, -1]) for name in ("heatmaps", "pafs"))
+    stages = np.asarray(maps["pafs"][0])
+    write("stages.jpg", [ko.draw_pafs(image, stages[n]) for n in (0, 1, len(stages) - 1)])
     people = ko.draw_poses(image, ko.predict_poses(model, image, input_size=(SIZE, SIZE), flip=True))
     write("photographer.jpg", [image, ko.draw_heatmaps(image, heatmaps), ko.draw_pafs(image, pafs), people])
 
