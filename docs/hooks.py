@@ -12,6 +12,7 @@ def on_page_markdown(markdown, page, **_):
     """Puts the README into the first page. PyPI needs its addresses absolute, the site needs them its own."""
     if page.file.src_uri != "index.md":
         return markdown
+    # The address of the site itself leads on to its second page.
     readme = README.read_text(encoding="utf-8").replace(PICTURES, "")
     return re.sub(rf"{re.escape(SITE)}(\w*)/?(?=[#)])", lambda link: f"{link[1] or 'quickstart'}.md", readme)
 
