@@ -20,6 +20,7 @@ SMALL = {
     "multi_device.py": ["--cpus", "2", "--steps", "2", "--batch-size", "4"],
     "train_coco.py": ["--small", "--steps", "4", "--output", "out"],
     "train_demo.py": ["--scenes", "20", "--steps", "2", "--unseen", "4", "--folder", "out"],
+    "video.py": ["--frames", "10", "--output", "crossing.mp4"],
 }
 REAL = {
     "overfit.py": [

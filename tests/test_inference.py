@@ -530,6 +530,17 @@ def test_the_last_stage_counts(arm, arm_model, photograph_arms):
     )
 
 
+@pytest.mark.parametrize("stages", [1, 2])
+def test_maps_that_are_a_sum_are_seen_as_a_whole(stages, arm):
+    """Not taken for stages side by side, of which the last would do."""
+    images = keras.Input((16, 16, 3))
+    half = keras.layers.AveragePooling2D(8)(images)[:, None, :, :, :1] * np.ones(arm.num_keypoints + 1)
+    half = keras.ops.concatenate([half] * stages, axis=1)
+    model = keras.Model(images, {"heatmaps": keras.ops.add(half, 2 * half)})
+    heatmaps, _ = forward_pass(model, arm)(np.ones((1, 16, 16, 3)))
+    np.testing.assert_array_equal(heatmaps, 3)
+
+
 def test_a_skeleton_without_limbs_runs_through_all_of_it(photograph_arms):
     dot = Skeleton("dot", keypoints=["dot"])
     images = keras.Input((None, None, 3))

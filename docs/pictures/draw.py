@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 import keras_openpose as ko
+from keras_openpose import decoding
 from keras_openpose.cli import main
 
 FOLDER = Path(__file__).parent
@@ -40,6 +41,33 @@ def thresholds():
     cv2.imwrite(str(FOLDER / "thresholds.png"), np.concatenate(panels, axis=1)[..., ::-1])
 
 
+def steps():
+    """From maps to people: the peaks, all pairs of them, those that a PAF runs between, the people."""
+    model = ko.from_preset("demo_synthetic")
+    image = ko.synthetic_people(1, size=INPUT_SIZE, people=(2, 3), seed=10, progress=False)[0][0]
+    maps = model(image[None].astype("float32"))
+    heatmaps, pafs = (np.asarray(maps[name][0, -1]) for name in ("heatmaps", "pafs"))
+    peaks = decoding._find_peaks(heatmaps, 0.1)
+    _, *pairs = decoding._candidate_pairs(peaks.keypoint, ko.COCO_18)
+    *limbs, _ = decoding._find_limbs(pafs, peaks, ko.COCO_18, 10, 0.1, 0.8)
+    large = cv2.resize(image, SIZE[::-1])
+    places = np.rint((peaks.cells.T * 8 + 4) * 2 - 0.5).astype(int)  # cells to pixels, enlarged twofold
+    panels = []
+    for start, end in ([], []), pairs, limbs:
+        panel = large // 2
+        for n, m in zip(start, end, strict=True):
+            cv2.line(panel, places[n].tolist(), places[m].tolist(), (255, 255, 255), 1, cv2.LINE_AA)
+        for place in places:
+            cv2.circle(panel, place.tolist(), 4, (255, 220, 0), -1, cv2.LINE_AA)
+        panels.append(panel)
+    poses = ko.decode_poses(heatmaps, pafs)
+    poses.keypoints[:] = poses.keypoints * 2 + 0.5
+    panels.append(ko.draw_poses(large, poses))
+    row = np.concatenate(panels, axis=1)
+    cv2.imwrite(str(FOLDER / "steps.jpg"), row[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
 if __name__ == "__main__":
     overview()
+    steps()
     thresholds()

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         mobilenet_openpose,
         openpose,
     )
+    from keras_openpose.muon import ConvMuon
     from keras_openpose.optimizers import STAGE_MULTIPLIERS, CaffeSGD, make_optimizer
     from keras_openpose.synthetic import synthetic_people
     from keras_openpose.training import train
@@ -57,6 +58,7 @@ __all__ = [
     "Augmentation",
     "CaffeSGD",
     "CocoEvaluation",
+    "ConvMuon",
     "PoseSample",
     "Poses",
     "Skeleton",
@@ -97,6 +99,7 @@ _AT_FIRST_USE = {
     "Augmentation": "augmentation",
     "CaffeSGD": "optimizers",
     "CocoEvaluation": "evaluation",
+    "ConvMuon": "muon",
     "STAGE_MULTIPLIERS": "optimizers",
     "StageLoss": "losses",
     "StageMetric": "losses",
@@ -122,6 +125,7 @@ _AT_FIRST_USE = {
 if "keras" in sys.modules:  # which is to know the classes that compiled networks hold
     importlib.import_module(f"{__name__}.losses")
     importlib.import_module(f"{__name__}.optimizers")
+    importlib.import_module(f"{__name__}.muon")
 
 
 def __getattr__(name: str):

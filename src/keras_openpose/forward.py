@@ -70,7 +70,8 @@ def _sized(run: Forward, own: tuple[int | None, int | None]) -> Forward:
 def _compile(model: "keras.Model") -> Forward:
     import keras
 
-    model = weakref.proxy(model)  # or the table's value would keep its key alive
+    # Not the model itself, or the table's value would keep its key alive.
+    network = _without_earlier_stages(model) or weakref.proxy(model)
     backend = keras.backend.backend()
 
     def last_maps(maps):
@@ -78,7 +79,7 @@ def _compile(model: "keras.Model") -> Forward:
         return heatmaps, maps["pafs"][:, -1] if "pafs" in maps else heatmaps[..., :0]
 
     def last_stage(images):
-        return last_maps(model(images, training=False))
+        return last_maps(network(images, training=False))
 
     if backend == "tensorflow":
         import tensorflow as tf
@@ -87,22 +88,22 @@ def _compile(model: "keras.Model") -> Forward:
         def compiled(height: int, width: int):
             # Not through XLA, which is several times slower on CPUs. For each size anew: layers that
             # resize, of a user's backbone, fail where height and width are unknown.
-            signature = tf.TensorSpec((None, height, width, 3), tf.float32)
-            return tf.function(last_stage, input_signature=[signature], autograph=False)
+            images = tf.TensorSpec((None, height, width, 3), tf.float32)
+            return tf.function(last_stage, autograph=False).get_concrete_function(images)
 
         def run(images):
-            return compiled(*images.shape[1:3])(images)
+            return compiled(*images.shape[1:3])(tf.constant(images))
 
     elif backend == "jax":
         import jax
 
         @jax.jit
         def stateless(trainable, non_trainable, images):
-            maps, _ = model.stateless_call(trainable, non_trainable, images, training=False)
+            maps, _ = network.stateless_call(trainable, non_trainable, images, training=False)
             return last_maps(maps)
 
         def run(images):
-            state = (model.trainable_variables, model.non_trainable_variables)
+            state = (network.trainable_variables, network.non_trainable_variables)
             return stateless(*([variable.value for variable in group] for group in state), images)
     else:
         import torch
@@ -110,6 +111,24 @@ def _compile(model: "keras.Model") -> Forward:
         run = torch.no_grad()(last_stage)
 
     return lambda images: tuple(keras.ops.convert_to_numpy(maps) for maps in run(images))
+
+
+def _without_earlier_stages(model: "keras.Model") -> "keras.Model | None":
+    """The model with the maps of its last stage alone, or None where stages are not put side by side.
+
+    Copying the others only to leave them out took 2% of the time of a small network.
+    """
+    import keras
+
+    inputs_of = {id(operation.output): operation.input for operation in model.operations}
+    outputs = {}
+    for name, maps in model.output.items():
+        stages = inputs_of.get(id(maps))
+        single = isinstance(stages, list) and all(stage.shape[1] == 1 for stage in stages)
+        if not single or len(stages) != maps.shape[1]:
+            return None
+        outputs[name] = stages[-1]
+    return keras.Model(model.input, outputs)
 
 
 def run_network(forward: Forward, images: np.ndarray, skeleton: Skeleton, *, flip: bool) -> np.ndarray:

@@ -1,0 +1,91 @@
+"""Muon for convolutions: training from random weights in a fraction of AdamW's steps."""
+
+import re
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+# Of the iteration that makes a matrix nearly orthogonal (Jordan et al., "Muon: An optimizer for hidden layers
+# in neural networks", 2024): coefficients of x, x³ and x⁵, and how often.
+_COEFFICIENTS, _ITERATIONS = (3.4445, -4.7750, 2.0315), 5
+# With this factor updates are as large as AdamW's (Liu et al., "Muon is scalable for LLM training", 2025,
+# section 2.2), so that both take one learning rate.
+_UPDATE_SIZE = 0.2
+# Fewer rows or columns, as depthwise kernels have, and there is little to make orthogonal.
+_LEAST_CHANNELS = 16
+
+
+@keras.saving.register_keras_serializable(package="keras_openpose")
+class ConvMuon(keras.optimizers.AdamW):
+    """Muon for the kernels of convolutions, AdamW for all else.
+
+    Muon takes the momentum of a kernel as a matrix, `(height * width * inputs, outputs)`, and replaces it by
+    the nearest orthogonal one: all directions are learned at one pace, the rare ones, too. That of Keras
+    leaves kernels of convolutions to AdamW.
+
+    Args:
+        learning_rate: a number or a schedule. Defaults to 4e-3.
+        momentum: of the gradients of kernels. Defaults to 0.95.
+        exclude: regular expressions; kernels in whose path one is found, such as
+            `stage2_heatmaps/kernel`, are AdamW's. Meant for the last layers. Defaults to none.
+        **options: as in `keras.optimizers.AdamW`.
+
+    Raises:
+        ValueError: (when the training starts) an expression of `exclude` reaches no variable.
+
+    Example:
+        ```python
+        from keras_openpose import ConvMuon, StageLoss, compact_openpose
+
+        model = compact_openpose()
+        model.compile(ConvMuon(exclude=["heatmaps", "pafs"]), loss=StageLoss())
+        ```
+    """
+
+    def __init__(self, learning_rate=4e-3, *, momentum: float = 0.95, exclude: Sequence[str] = (), **options):
+        super().__init__(learning_rate, **options)
+        self.momentum, self.exclude = momentum, list(exclude)
+
+    def build(self, variables):
+        """Sorts the variables into Muon's and AdamW's."""
+        super().build(variables)
+        paths = [variable.path for variable in variables]
+        if lost := [one for one in self.exclude if not any(re.search(one, path) for path in paths)]:
+            raise ValueError(
+                f"Every expression of `exclude` must be found in the path of some variable. Without one: "
+                f"{lost}. Paths: {', '.join(paths[:4])}, … {', '.join(paths[-4:])}."
+            )
+        self._kernels = {n for n, variable in enumerate(variables) if self._takes(variable)}
+
+    def _takes(self, variable) -> bool:
+        shape = variable.shape
+        large = len(shape) == 4 and min(shape[2:]) >= _LEAST_CHANNELS
+        return large and not any(re.search(one, variable.path) for one in self.exclude)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """One step of one variable."""
+        index = self._get_variable_index(variable)
+        if index not in self._kernels:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        gradient, momentum = ops.cast(gradient, variable.dtype), self._momentums[index]
+        self.assign_add(momentum, gradient + (self.momentum - 1) * momentum)
+        ahead = ops.reshape(gradient + self.momentum * momentum, (-1, variable.shape[-1]))
+        size = ops.cast(learning_rate, variable.dtype) * _UPDATE_SIZE * max(ahead.shape) ** 0.5
+        self.assign_sub(variable, ops.reshape(size * _orthogonal(ahead), variable.shape))
+
+    def get_config(self):
+        """Arguments to build it again."""
+        return {**super().get_config(), "momentum": self.momentum, "exclude": self.exclude}
+
+
+def _orthogonal(matrix):
+    """Nearly the nearest matrix with orthonormal rows or columns: same directions, singular values near 1."""
+    a, b, c = _COEFFICIENTS
+    x = matrix if matrix.shape[0] <= matrix.shape[1] else ops.transpose(matrix)
+    x = x / (ops.norm(x) + 1e-7)
+    for _ in range(_ITERATIONS):
+        square = x @ ops.transpose(x)
+        x = a * x + (b * square + c * square @ square) @ x
+    return x if matrix.shape[0] <= matrix.shape[1] else ops.transpose(x)
