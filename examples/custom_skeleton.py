@@ -73,17 +73,18 @@ dataset = ko.pose_dataset(samples, skeleton=LAMP, input_size=SIZE, batch_size=8,
 
 # ## Training
 #
-# Any network takes the skeleton. This one is small enough for a CPU.
+# Any network takes the skeleton. This one is small enough for a CPU, and `ConvMuon` trains it from random
+# weights in fewer steps than AdamW, its learning rate falling to 0.
 
 model = ko.compact_openpose(skeleton=LAMP)
+learning_rate = keras.optimizers.schedules.CosineDecay(4e-3, arguments.steps)
 ko.train(
     model,
     dataset,
     arguments.output,
     steps=arguments.steps,
     steps_per_epoch=min(100, arguments.steps),
-    learning_rate=2e-3,
-    clipnorm=10.0,
+    optimizer=ko.ConvMuon(learning_rate, exclude=["heatmaps", "pafs"]),
 )
 
 # ## Lamps in pictures that the network has not seen

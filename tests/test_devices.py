@@ -169,7 +169,6 @@ def test_float16_learns_as_float32_does_once_the_loss_scale_fits(in_float32):
 
 
 def test_an_overflow_halves_the_loss_scale_and_leaves_the_weights():
-
     keras.config.set_dtype_policy("mixed_float16")
     try:
         model = network(normalized=False)
