@@ -16,6 +16,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from pycocotools.coco import COCO
 
 import keras_openpose as ko
@@ -24,15 +25,15 @@ from keras_openpose.evaluation import coco_figures
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--folder", type=Path, required=True, help="for scenes, backups and the result")
 parser.add_argument("--scenes", type=int, default=40_000)
-parser.add_argument("--steps", type=int, default=7_000)
+parser.add_argument("--steps", type=int, default=12_000)
 parser.add_argument("--unseen", type=int, default=200, help="scenes to measure on")
 arguments = parser.parse_args()
-folder, size, batch_size, steps_per_epoch = arguments.folder, (192, 192), 16, 700
+folder, size, steps = arguments.folder, (384, 384), arguments.steps
 keras.utils.set_random_seed(0)
 
 # ## Drawn people
 #
-# 40,000 scenes, so that none is seen more than three times, and 200 more of another seed for the end.
+# 40,000 scenes of the default kind, one to four people, and 200 more of another seed for the end.
 
 
 def scenes(split: str, count: int, seed: int) -> tuple[Path, Path]:
@@ -47,51 +48,59 @@ def scenes(split: str, count: int, seed: int) -> tuple[Path, Path]:
 train = scenes("train", arguments.scenes, seed=1)
 unseen = scenes("unseen", arguments.unseen, seed=2)
 
-# ## The network
-#
-# Whole scenes, as they are: what the network is to see later looks just like them.
+# Most cells of the maps show no keypoint and no limb. Those that do count up to nine and five times as
+# much: the sooner the network leaves "nobody, nowhere" behind.
+
+
+def weigh(images, targets, mask):
+    """Weights of the cells from what they show."""
+    heatmaps = tf.reduce_max(targets["heatmaps"][..., :-1], axis=-1)
+    pafs = tf.reduce_max(tf.abs(targets["pafs"]), axis=-1)
+    return images, targets, {"heatmaps": mask * (1 + 8 * heatmaps), "pafs": mask * (1 + 4 * pafs)}
+
 
 dataset = ko.coco_dataset(
-    *train, input_size=size, batch_size=batch_size, augment=False, shuffle=True, seed=3, repeat=-1
-)
-model = ko.compact_openpose()
+    *train, input_size=size, batch_size=16, augment=False, shuffle=True, seed=3, repeat=-1
+).map(weigh)
 
-# ## Training, twice
+# ## Training
 #
-# Each time the learning rate rises for 300 steps and then falls to 0 along a cosine. The second time, the
-# heatmaps count more: by then most people are found, and AP asks how exactly.
+# `ConvMuon` learned in 600 steps more than AdamW in 1,000 here. The learning rate rises for 300 steps, then
+# falls to 0 along a cosine. Where the processor multiplies in bfloat16, that takes two thirds of the time.
 
+keras.config.set_dtype_policy("mixed_bfloat16")
+model = ko.compact_openpose()
+schedule = keras.optimizers.schedules.CosineDecay(
+    0.0, max(steps - 300, 1), warmup_target=3e-3, warmup_steps=300
+)
+model.compile(
+    ko.ConvMuon(schedule, weight_decay=0.02, exclude=["heatmaps", "pafs"]),
+    loss={"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()},
+    loss_weights={"heatmaps": 2.0, "pafs": 1.0},
+    jit_compile=False,  # XLA's convolutions are slow on CPUs
+)
+epochs = min(12, steps)
+model.fit(
+    dataset,
+    epochs=epochs,
+    steps_per_epoch=steps // epochs,
+    callbacks=[
+        keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True),
+        ko.CocoEvaluation(*unseen, input_size=size),
+        keras.callbacks.CSVLogger(folder / "log.csv", append=True),
+    ],
+)
 
-def fit(steps: int, learning_rate: float, heatmaps_weight: float, name: str):
-    """Train along one cosine, unless that has been done."""
-    end = folder / f"{name}.weights.h5"
-    if end.exists():
-        model.load_weights(end)
-        return
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, max(steps - 300, 1), warmup_target=learning_rate, warmup_steps=300
-    )
-    model.compile(
-        keras.optimizers.AdamW(schedule, weight_decay=1e-4, global_clipnorm=10.0),
-        loss={"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()},
-        loss_weights={"heatmaps": heatmaps_weight, "pafs": 1.0},
-        jit_compile=False,  # XLA's convolutions are slow on CPUs
-    )
-    model.fit(
-        dataset,
-        epochs=-(-steps // steps_per_epoch),
-        steps_per_epoch=min(steps, steps_per_epoch),
-        callbacks=[
-            keras.callbacks.BackupAndRestore(folder / f"backup_{name}", double_checkpoint=True),
-            ko.CocoEvaluation(*unseen, input_size=size),
-            keras.callbacks.CSVLogger(folder / f"{name}.csv", append=True),
-        ],
-    )
-    model.save_weights(end)
+# ## The file
+#
+# Half precision takes half the space. What that costs is in the figures below: they are of the file.
 
-
-fit(arguments.steps, 2e-3, 1.0, "first")
-fit(arguments.steps, 1.5e-3, 3.0, "second")
+keras.config.set_dtype_policy("float16")
+half = ko.compact_openpose()
+half.set_weights(model.get_weights())
+half.save_weights(folder / "demo_synthetic.weights.h5")
+keras.config.set_dtype_policy("float32")
+model = ko.compact_openpose(weights=folder / "demo_synthetic.weights.h5")
 
 # ## How good is it?
 #
@@ -110,35 +119,20 @@ def ideal_ap(images: Path, labels: Path) -> float:
     return coco_figures(truth, found, list(truth.imgs))["AP"]
 
 
-figures, ideal = ko.evaluate_coco(model, *unseen, input_size=size), ideal_ap(*unseen)
+figures, ideal = ko.evaluate_coco(model, *unseen, input_size=size, flip=True), ideal_ap(*unseen)
 print(f"AP {figures['AP']:.1f}, of ideal maps {ideal:.1f}: {figures['AP'] / ideal:.2f}")
 (folder / "figures.json").write_text(json.dumps({**figures, "ideal AP": ideal}, indent=2))
-
-# ## The file
-#
-# Half precision takes half the space. What it costs is measured, on weights read back from the file.
-
-keras.config.set_dtype_policy("float16")
-half = ko.compact_openpose()
-half.set_weights(model.get_weights())
-half.save_weights(folder / "demo_synthetic.weights.h5")
-keras.config.set_dtype_policy("float32")
-model = ko.compact_openpose(weights=folder / "demo_synthetic.weights.h5")
-print(f"In half precision: AP {ko.evaluate_coco(model, *unseen, input_size=size)['AP']:.1f}")
 
 # ## The curve
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-logs = [np.genfromtxt(folder / f"{name}.csv", delimiter=",", names=True) for name in ("first", "second")]
-loss = np.concatenate([np.atleast_1d(log["heatmaps_loss"] + log["pafs_loss"]) for log in logs])
-ap = np.concatenate([np.atleast_1d(log["val_AP"]) for log in logs])
-steps = steps_per_epoch * np.arange(1, len(loss) + 1)
+log = np.atleast_1d(np.genfromtxt(folder / "log.csv", delimiter=",", names=True))
 _, left = plt.subplots(figsize=(6, 4))
-left.semilogy(steps, loss)
+left.semilogy(steps // epochs * (log["epoch"] + 1), log["loss"])
 left.set(xlabel="steps", ylabel="training loss")
 right = left.twinx()
-right.plot(steps, ap, "C1")
+right.plot(steps // epochs * (log["epoch"] + 1), log["val_AP"], "C1")
 right.set(ylabel="AP on unseen scenes", ylim=(0, 100))
 plt.tight_layout()
 plt.savefig(folder / "curve.png", dpi=100)

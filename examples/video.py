@@ -66,9 +66,7 @@ def film():
 model = ko.from_preset("demo_synthetic")
 writer = cv2.VideoWriter(str(arguments.output), cv2.VideoWriter_fourcc(*"mp4v"), fps, (width, height))
 seen = []
-people = ko.predict_video(
-    model, film(), fps=fps, smooth=True, input_size=(height, width), flip=True, min_score=0.4, min_keypoints=8
-)
+people = ko.predict_video(model, film(), fps=fps, smooth=True, flip=True, min_score=0.4, min_keypoints=8)
 for frame, poses in people:
     writer.write(ko.draw_poses(frame, poses)[..., ::-1])
     seen.append(poses.ids.tolist())

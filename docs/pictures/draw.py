@@ -12,9 +12,10 @@ import numpy as np
 import keras_openpose as ko
 from keras_openpose import decoding
 from keras_openpose.cli import main
+from keras_openpose.geometry import cell_to_pixel
 
 FOLDER = Path(__file__).parent
-SIZE, INPUT_SIZE = (384, 384), (192, 192)
+SIZE = (384, 384)
 
 
 def overview():
@@ -31,9 +32,7 @@ def thresholds():
     image = ko.synthetic_people(1, size=SIZE, people=(4, 4), seed=13, progress=False)[0][0]
     panels = []
     for min_score in (0.1, 0.3, 0.6):
-        poses = ko.predict_poses(
-            model, image, input_size=INPUT_SIZE, min_score=min_score, min_peak_score=min_score
-        )
+        poses = ko.predict_poses(model, image, input_size=SIZE, min_score=min_score, min_peak_score=min_score)
         panel = ko.draw_poses(image, poses)
         text = f"min_score={min_score}: {len(poses)} people"
         cv2.putText(panel, text, (8, 24), cv2.FONT_HERSHEY_DUPLEX, 0.7, (255, 255, 255), 1, cv2.LINE_AA)
@@ -44,25 +43,22 @@ def thresholds():
 def steps():
     """From maps to people: the peaks, all pairs of them, those that a PAF runs between, the people."""
     model = ko.from_preset("demo_synthetic")
-    image = ko.synthetic_people(1, size=INPUT_SIZE, people=(2, 3), seed=10, progress=False)[0][0]
+    image = ko.synthetic_people(1, size=SIZE, people=(2, 3), seed=10, progress=False)[0][0]
     maps = model(image[None].astype("float32"))
     heatmaps, pafs = (np.asarray(maps[name][0, -1]) for name in ("heatmaps", "pafs"))
     peaks = decoding._find_peaks(heatmaps, 0.1)
     _, *pairs = decoding._candidate_pairs(peaks.keypoint, ko.COCO_18)
     *limbs, _ = decoding._find_limbs(pafs, peaks, ko.COCO_18, 10, 0.1, 0.8)
-    large = cv2.resize(image, SIZE[::-1])
-    places = np.rint((peaks.cells.T * 8 + 4) * 2 - 0.5).astype(int)  # cells to pixels, enlarged twofold
+    places = np.rint(cell_to_pixel(peaks.cells.T, 8)).astype(int)
     panels = []
     for start, end in ([], []), pairs, limbs:
-        panel = large // 2
+        panel = image // 2
         for n, m in zip(start, end, strict=True):
             cv2.line(panel, places[n].tolist(), places[m].tolist(), (255, 255, 255), 1, cv2.LINE_AA)
         for place in places:
             cv2.circle(panel, place.tolist(), 4, (255, 220, 0), -1, cv2.LINE_AA)
         panels.append(panel)
-    poses = ko.decode_poses(heatmaps, pafs)
-    poses.keypoints[:] = poses.keypoints * 2 + 0.5
-    panels.append(ko.draw_poses(large, poses))
+    panels.append(ko.draw_poses(image, ko.decode_poses(heatmaps, pafs)))
     row = np.concatenate(panels, axis=1)
     cv2.imwrite(str(FOLDER / "steps.jpg"), row[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
 

@@ -19,9 +19,8 @@ from keras_openpose.synthetic import synthetic_people
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 from keras_openpose.writing import write_image
 
-_SIZE = (384, 384)  # of the scenes
-_INPUT_SIZE = (192, 192)  # that the network was trained at
-_LOOK = {"input_size": _INPUT_SIZE, "scales": (1, 4 / 3), "flip": True}
+_SIZE = (384, 384)  # of the scenes, as in the training
+_LOOK = {"input_size": _SIZE, "scales": (0.75, 1), "flip": True, "refine": True}
 _PICTURES = 4
 _TITLES = ("scene", "heatmaps", "PAFs", "found people")
 _WHITE, _INK, _MARGIN, _HEADER = 255, (60, 60, 60), 8, 40
@@ -59,8 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _strip(model: keras.Model, scene: np.ndarray) -> np.ndarray:
     """A scene, what the network sees in it, and who was found."""
-    seen = cv2.resize(scene, _INPUT_SIZE[::-1], interpolation=cv2.INTER_AREA)
-    heatmaps, pafs = (maps[0] for maps in forward_pass(model, COCO_18)(seen[None]))
+    heatmaps, pafs = (maps[0] for maps in forward_pass(model, COCO_18)(scene[None]))
     poses, faded = predict_poses(model, scene, **_LOOK), scene // 3
     panels = (
         scene,
