@@ -124,11 +124,12 @@ def _detect_images(
 def _detect_video(path: Path, source, find, results: Results | None, window: Window | None):
     start, video = time.perf_counter(), VideoReader(source)
     count = most = best = 0  # and no list of all: a stream may have no end
+    found = find(video)
 
     def frames() -> Iterator[tuple[np.ndarray, Poses]]:
         nonlocal count, most, best
         with tqdm(total=video.frame_count or None, desc=path.name, unit="frame", disable=None) as progress:
-            for frame, poses in find(video):
+            for frame, poses in found:
                 count, most = count + 1, max(most, len(poses))
                 best = max([best, *poses.pose_scores])
                 yield frame, poses
@@ -145,6 +146,7 @@ def _detect_video(path: Path, source, find, results: Results | None, window: Win
         if not (window and window.closed):
             video.check_complete()
     finally:
+        found.close()  # and its threads: after Ctrl-C, they must not outlive Python, which would abort
         if count:
             words = f"best score {best:.1f}" if most else ""
             seconds = time.perf_counter() - start
