@@ -155,9 +155,12 @@ def test_folder_with_image_and_video_in_people_out(tmp_path, dots):
 
 def test_ctrl_c_leaves_a_playable_video_and_the_people_until_then(tmp_path, dots):
     write_video(tmp_path / "walk.mp4", [photograph([person(50, 50)])] * 3000, fps=25)
+    # Where the tests run in the background, the shell has Ctrl-C ignored, and the command would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = installed(
         "detect", tmp_path / "walk.mp4", "--model", dots, "--output", tmp_path / "out", "--json", "openpose"
     )
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 120
     while len(list((tmp_path / "out").glob("*_keypoints.json"))) < 20:
         assert process.poll() is None
