@@ -26,6 +26,7 @@ PLAIN = {"merge_distance": 0, "min_keypoints": 3, "min_peak_score": 0}
 RUNS = {
     "one scale": {},
     "one scale, plain grouping": PLAIN,
+    "one scale, smoothed": {"heatmap_sigma": 0.7},
     "mirrored": {"flip": True},
     "one scale, second look": {"refine": True},
     "scales 1 and 2, mirrored": {"scales": (1, 2), "flip": True},

@@ -131,6 +131,28 @@ def test_a_peak_on_the_border_is_found_within_half_a_cell_and_inside(x, y, draw_
     assert (found[0, 0] <= [431, 367]).all()
 
 
+@pytest.mark.parametrize("sigma", [0.7, 1.5])
+def test_a_smoothed_hill_is_wider_lower_and_where_it_was(sigma):
+    y, x = np.indices((20, 30))
+    hill = np.exp(-((x - 12.3) ** 2 + (y - 8.4) ** 2) / (2 * 2**2))
+    poses = decode_dots(hill, heatmap_sigma=sigma)
+    # A Gaussian smoothed with a Gaussian: variances add up, and the volume stays.
+    np.testing.assert_allclose(poses.scores, [[2**2 / (2**2 + sigma**2)]], rtol=0.02)
+    np.testing.assert_allclose(poses.keypoints[0, 0], [12.3 * 8 + 3.5, 8.4 * 8 + 3.5], atol=0.05 * STRIDE)
+
+
+def test_smoothing_finds_the_middle_of_a_noisy_hill():
+    y, x = np.indices((20, 30))
+    hill = np.exp(-((x - 12.3) ** 2 + (y - 8.4) ** 2) / (2 * 2**2))
+    noisy = hill + np.random.default_rng(0).normal(0, 0.1, (50, *hill.shape))
+
+    def distance(sigma):
+        found = [decode_dots(one, heatmap_sigma=sigma, max_people=1).keypoints[0, 0] for one in noisy]
+        return np.linalg.norm((np.array(found) - 3.5) / STRIDE - (12.3, 8.4), axis=1).mean()
+
+    assert distance(1) < 0.5 * distance(0)
+
+
 def test_two_dots_three_cells_apart_are_two_peaks(draw_maps):
     dots = [[[100, 60]], [[124, 60]]]
     heatmaps, pafs = draw_maps(dots, DOT, (20, 30))

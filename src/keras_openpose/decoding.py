@@ -65,6 +65,7 @@ def decode_poses(
     *,
     skeleton: Skeleton = COCO_18,
     stride: float = 8,
+    heatmap_sigma: float = 0.0,
     peak_threshold: float = 0.02,
     num_samples: int = 10,
     sample_threshold: float = 0.02,
@@ -87,6 +88,11 @@ def decode_poses(
             of each keypoint is taken.
         skeleton: who a person is. Defaults to `COCO_18`.
         stride: pixels a map cell; the keypoints are in these pixels. Defaults to 8.
+        heatmap_sigma: standard deviation, in map cells, of the Gaussian that heatmaps are smoothed with
+            before peaks are looked for. The wide, uneven hills of a network that was trained for hours
+            only have several peaks: 1 makes one of them, about half as high. Defaults to 0, none, which
+            did best with a published network (pytorch-openpose, src/body.py: 3 pixels of maps enlarged
+            eightfold, 0.375).
         peak_threshold: height from which a local maximum is a peak. Defaults to 0.02 (OpenPose with
             `maximize_positives`, poseParameters.cpp; its default of 0.05 finds fewer keypoints).
         num_samples: places along a limb at which the PAF is read, both ends included. Defaults to 10
@@ -125,6 +131,8 @@ def decode_poses(
         ```
     """
     heatmaps, pafs = _checked(heatmaps, pafs, skeleton)
+    if heatmap_sigma > 0:
+        heatmaps = cv2.GaussianBlur(heatmaps, (0, 0), heatmap_sigma, borderType=cv2.BORDER_REPLICATE)
     peaks = _find_peaks(heatmaps, peak_threshold)
     if skeleton.num_limbs and not pafs.shape[-1]:
         bodies = _highest_peaks(peaks)
