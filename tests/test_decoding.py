@@ -153,6 +153,11 @@ def test_smoothing_finds_the_middle_of_a_noisy_hill():
     assert distance(1) < 0.5 * distance(0)
 
 
+def test_smoothing_by_less_than_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"`heatmap_sigma` must be 0, for none, or positive. Received: -1."):
+        decode_dots(np.zeros((6, 9)), heatmap_sigma=-1)
+
+
 def test_two_dots_three_cells_apart_are_two_peaks(draw_maps):
     dots = [[[100, 60]], [[124, 60]]]
     heatmaps, pafs = draw_maps(dots, DOT, (20, 30))

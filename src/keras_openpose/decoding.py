@@ -116,7 +116,7 @@ def decode_poses(
 
     Raises:
         ValueError: maps of other rank or channels than the skeleton needs, of unequal size, or with
-            values that are not finite.
+            values that are not finite; `heatmap_sigma` is negative.
 
     Example:
         ```python
@@ -131,7 +131,9 @@ def decode_poses(
         ```
     """
     heatmaps, pafs = _checked(heatmaps, pafs, skeleton)
-    if heatmap_sigma > 0:
+    if heatmap_sigma < 0:
+        raise ValueError(f"`heatmap_sigma` must be 0, for none, or positive. Received: {heatmap_sigma}.")
+    if heatmap_sigma:
         heatmaps = cv2.GaussianBlur(heatmaps, (0, 0), heatmap_sigma, borderType=cv2.BORDER_REPLICATE)
     peaks = _find_peaks(heatmaps, peak_threshold)
     if skeleton.num_limbs and not pafs.shape[-1]:
