@@ -22,7 +22,8 @@ class ConvMuon(keras.optimizers.AdamW):
 
     Muon takes the momentum of a kernel as a matrix, `(height * width * inputs, outputs)`, and replaces it by
     the nearest orthogonal one: all directions are learned at one pace, the rare ones, too. That of Keras
-    leaves kernels of convolutions to AdamW.
+    leaves kernels of convolutions to AdamW. Under the policy `mixed_bfloat16` this one multiplies in
+    bfloat16, as its authors do.
 
     Args:
         learning_rate: a number or a schedule. Defaults to 4e-3.
@@ -56,6 +57,8 @@ class ConvMuon(keras.optimizers.AdamW):
                 f"Every expression of `exclude` must be found in the path of some variable. Without one: "
                 f"{lost}. Paths: {', '.join(paths[:4])}, … {', '.join(paths[-4:])}."
             )
+        bfloat16 = keras.config.dtype_policy().compute_dtype == "bfloat16"
+        self._multiply_in = "bfloat16" if bfloat16 else "float32"  # float16 is too narrow for the squares
         self._kernels = {n for n, variable in enumerate(variables) if self._takes(variable)}
 
     def _takes(self, variable) -> bool:
@@ -73,19 +76,20 @@ class ConvMuon(keras.optimizers.AdamW):
         self.assign_add(momentum, gradient + (self.momentum - 1) * momentum)
         ahead = ops.reshape(gradient + self.momentum * momentum, (-1, variable.shape[-1]))
         size = ops.cast(learning_rate, variable.dtype) * _UPDATE_SIZE * max(ahead.shape) ** 0.5
-        self.assign_sub(variable, ops.reshape(size * _orthogonal(ahead), variable.shape))
+        self.assign_sub(variable, ops.reshape(size * _orthogonal(ahead, self._multiply_in), variable.shape))
 
     def get_config(self):
         """Arguments to build it again."""
         return {**super().get_config(), "momentum": self.momentum, "exclude": self.exclude}
 
 
-def _orthogonal(matrix):
+def _orthogonal(matrix, dtype: str):
     """Nearly the nearest matrix with orthonormal rows or columns: same directions, singular values near 1."""
     a, b, c = _COEFFICIENTS
     x = matrix if matrix.shape[0] <= matrix.shape[1] else ops.transpose(matrix)
-    x = x / (ops.norm(x) + 1e-7)
+    x = ops.cast(x / (ops.norm(x) + 1e-7), dtype)
     for _ in range(_ITERATIONS):
         square = x @ ops.transpose(x)
         x = a * x + (b * square + c * square @ square) @ x
+    x = ops.cast(x, matrix.dtype)
     return x if matrix.shape[0] <= matrix.shape[1] else ops.transpose(x)
