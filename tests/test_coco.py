@@ -96,6 +96,15 @@ def test_people_without_keypoints_and_crowds_are_regions_to_ignore(write, arm):
     assert rle.area(crowd) == 3000
 
 
+def test_a_crowd_needs_no_keypoints(write, arm):
+    def change(labels):
+        del labels["annotations"][2]["keypoints"]
+
+    _, two = coco_samples("", write(change), skeleton=arm)
+    (crowd,) = two.ignore
+    assert rle.area(crowd) == 3000
+
+
 def test_without_an_outline_the_box_is_ignored(write, arm):
     def change(labels):
         del labels["annotations"][1]["segmentation"]

@@ -253,6 +253,24 @@ def test_limbs_of_all_kinds_are_taken_best_first(arm):
     np.testing.assert_allclose(poses.keypoints[0, 0], [1 * 8 + 3.5, 8 * 8 + 3.5], atol=1e-3)
 
 
+def test_by_peak_weight_a_limb_between_higher_peaks_comes_first():
+    """Two wrists that one elbow points to: a low one in line with the PAF, and a high one beside it."""
+    heatmaps, pafs, skeleton = forearm()
+    heatmaps[4, 10, 1] = 0.3
+    heatmaps[6, 10, 1] = 1
+    pafs[5:7, 1:11, :2] = 0.8, 0
+    found = [
+        decode_poses(heatmaps, pafs, skeleton=skeleton, merge_distance=0, peak_weight=weight)
+        for weight in (0, 0.1, 0.75)
+    ]
+    assert [round((poses.keypoints[0, 1, 1] - 3.5) / 8) for poses in found] == [4, 4, 6]
+
+
+def test_a_peak_weight_below_zero_is_refused():
+    with pytest.raises(ValueError, match=r"`peak_weight` must be 0, for none, or positive. Received: -1"):
+        decode_dots(np.zeros((6, 9)), peak_weight=-1)
+
+
 def test_two_people_with_crossing_arms_keep_their_own(draw_maps):
     _, _, skeleton = forearm()
     people = np.array([[[20, 20], [180, 120]], [[180, 20], [20, 120]]], float)

@@ -228,7 +228,17 @@ def test_labels_without_a_keypoint_category_are_refused(folder, arm, arm_model):
     content = json.loads(labels.read_text())
     content["categories"] = content["categories"][:1]
     labels.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"must hold a category with keypoints.*Has: \['cup'\]"):
+    with pytest.raises(ValueError, match=r"must hold one category with keypoints.*Has 0; names: \['cup'\]"):
+        evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+
+
+def test_labels_with_two_keypoint_categories_are_refused(folder, arm, arm_model):
+    """Pose of cats and dogs: AP of the one would count what is found of the other as wrong."""
+    images, labels = folder(seen_as_labelled(ONE))
+    content = json.loads(labels.read_text())
+    content["categories"].append({**content["categories"][1], "id": 8, "name": "leg"})
+    labels.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"one category with keypoints.*Has 2; names: \['arm', 'leg'\]"):
         evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
 
 
@@ -309,6 +319,11 @@ def test_the_callback_writes_pictures_for_tensorboard(folder, arm, arm_model, tm
 def test_the_callback_refuses_numbers_below_one(options):
     with pytest.raises(ValueError, match="`every` and `pictures` must be at least 1"):
         CocoEvaluation("images", "labels.json", **options)
+
+
+def test_the_callback_refuses_labels_that_are_not_there_before_the_training(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"must exist. Not there: .*labels\.json"):
+        CocoEvaluation(tmp_path, tmp_path / "labels.json")
 
 
 # The trained network on real photographs

@@ -8,7 +8,15 @@ import keras
 import numpy as np
 import pytest
 
-from keras_openpose import BODY_25, COCO_18, Skeleton, predict_poses, read_image
+from keras_openpose import (
+    BODY_25,
+    COCO_18,
+    Skeleton,
+    from_preset,
+    predict_poses,
+    read_image,
+    synthetic_people,
+)
 from keras_openpose.forward import forward_pass, run_network
 from keras_openpose.inference import _resize_maps
 
@@ -253,6 +261,12 @@ def test_a_batch_array_is_a_list_of_its_photographs(arm, arm_model, photograph_a
     assert [len(poses) for poses in found] == [1, 2]
 
 
+def test_one_photograph_may_be_a_tensor(arm, arm_model, photograph_arms):
+    image = photograph_arms((240, 320), ARMS)
+    found = predict_poses(arm_model, keras.ops.convert_to_tensor(image), skeleton=arm)
+    np.testing.assert_array_equal(found.keypoints, predict_poses(arm_model, image, skeleton=arm).keypoints)
+
+
 def test_one_photograph_gives_poses_and_a_list_of_one_a_list(arm, arm_model, photograph_arms, tmp_path):
     image = photograph_arms((240, 320), ARMS)
     path = tmp_path / "arms.png"
@@ -341,6 +355,16 @@ def test_after_the_second_look_the_best_person_still_comes_first(arm, arm_model,
     assert len(poses) == 3
     assert (np.diff(poses.pose_scores) <= 0).all()
     assert poses.keypoints[-1, 0, 0] == pytest.approx(60, abs=2)
+
+
+def test_the_second_look_is_not_narrowed_to_the_best_person_of_a_crop(tmp_path):
+    model = from_preset("demo_synthetic")
+    images, _ = synthetic_people(8, size=(256, 256), people=(3, 4), seed=5, folder=tmp_path)
+    scenes = [read_image(path) for path in sorted(images.iterdir())]
+    options = {"input_size": (256, 256), "heatmap_sigma": 1, "refine": True}
+    best = predict_poses(model, scenes, max_people=1, **options)
+    for one, everyone in zip(best, predict_poses(model, scenes, **options), strict=True):
+        assert np.isclose(everyone.pose_scores, one.pose_scores[0], rtol=1e-4).any()
 
 
 # Photographs of every kind

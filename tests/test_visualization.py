@@ -147,6 +147,8 @@ def test_drawing_gives_a_new_picture_and_leaves_the_photograph_alone(draw):
         pytest.param(lambda rgb: np.dstack([rgb, rgb[..., 0]]), id="RGBA"),
         pytest.param(lambda rgb: rgb.astype(np.uint16) * 257, id="16 bits"),
         pytest.param(lambda rgb: rgb[:, ::-1][:, ::-1], id="a view"),
+        pytest.param(lambda rgb: rgb.transpose(2, 0, 1).copy().transpose(1, 2, 0), id="channels first"),
+        pytest.param(lambda rgb: np.asfortranarray(rgb), id="columns first"),
     ],
 )
 def test_photographs_of_every_kind_are_drawn_on(draw, change):

@@ -126,8 +126,9 @@ def _order(names: list[str], skeleton: Skeleton) -> list[int]:
 def _sample(folder, record: dict, people: list[dict], orders: dict, skeleton: Skeleton) -> PoseSample:
     keypoints, boxes, areas, ignore = [], [], [], []
     for person in people:
-        points = _keypoints(person, orders[person["category_id"]], record)
-        if person.get("iscrowd") or np.isnan(points).all():
+        crowd = person.get("iscrowd")  # which need not have keypoints
+        points = None if crowd else _keypoints(person, orders[person["category_id"]], record)
+        if crowd or np.isnan(points).all():
             ignore += _regions(person)
         else:
             keypoints.append(points)

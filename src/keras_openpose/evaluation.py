@@ -55,10 +55,11 @@ def evaluate_coco(
 
     Returns:
         AP, AP50, AP75, APm, APl, AR, AR50, AR75, ARm and ARl in percent; −1 where no label is of the size.
+        All are 0 if nobody is found.
 
     Raises:
-        ValueError: the file holds no keypoint category, `image_ids` holds an id that the file lacks, or
-            a photograph cannot be read.
+        ValueError: the file holds no keypoint category, or several, `image_ids` holds an id that the file
+            lacks, or a photograph cannot be read.
         FileNotFoundError: a photograph is missing; said before any is looked at.
 
     Example:
@@ -118,6 +119,7 @@ class CocoEvaluation(keras.callbacks.Callback):
 
     Raises:
         ValueError: `every` or `pictures` is less than 1.
+        FileNotFoundError: `images` or `annotations` is not there; said before the training begins.
 
     Example:
         ```python
@@ -140,6 +142,9 @@ class CocoEvaluation(keras.callbacks.Callback):
         super().__init__()
         if every < 1 or pictures < 1:
             raise ValueError(f"`every` and `pictures` must be at least 1. Received: {every} and {pictures}.")
+        for path in (images, annotations):
+            if not os.path.exists(path):
+                raise FileNotFoundError(f"`images` and `annotations` must exist. Not there: {path}.")
         self.images, self.annotations, self.every, self.pictures = images, annotations, every, pictures
         self.evaluate = {"verbose": False, **evaluate}
         self.log_dir, self._writer = log_dir, None
@@ -212,12 +217,13 @@ def _read_labels(path) -> COCO:
 
 
 def _keypoint_category(truth: COCO, path) -> dict:
-    for category in truth.cats.values():
-        if category.get("keypoints"):
-            return category
-    names = [category["name"] for category in truth.cats.values()]
+    categories = [category for category in truth.cats.values() if category.get("keypoints")]
+    if len(categories) == 1:
+        return categories[0]
+    names = [category["name"] for category in categories or truth.cats.values()]
     raise ValueError(
-        f"{path} must hold a category with keypoints, as person_keypoints_*.json do. Has: {names}."
+        f"{path} must hold one category with keypoints, as person_keypoints_*.json do: AP is of one. "
+        f"Has {len(categories)}; names: {names}."
     )
 
 

@@ -88,7 +88,7 @@ def predict_poses(
             "`flip` and `refine` need a network with PAFs. This one sees a single right hand, which mirrored "
             "would be a left one."
         )
-    single = isinstance(images, (str, os.PathLike)) or (isinstance(images, np.ndarray) and images.ndim < 4)
+    single = isinstance(images, (str, os.PathLike)) or getattr(images, "ndim", 4) < 4  # also of tensors
     images = [images] if single else images
 
     results = []
@@ -96,7 +96,9 @@ def predict_poses(
         photographs = [load_photograph(image) for image in images[first : first + batch_size]]
         batch = _first_look(forward, photographs, skeleton, size, scales, flip, decode)
         if refine:
-            batch = _second_look(forward, photographs, batch, skeleton, batch_size, decode)
+            # The best person of a crop may be a neighbour.
+            everyone = {**decode, "max_people": None}
+            batch = _second_look(forward, photographs, batch, skeleton, batch_size, everyone)
         results += batch
     return results[0] if single else results
 

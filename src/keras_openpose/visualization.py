@@ -131,7 +131,7 @@ def draw_pafs(image: np.ndarray, pafs: np.ndarray) -> np.ndarray:
 
 
 def _canvas(image: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(to_rgb(image)), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(to_rgb(image)), 0, 255).astype(np.uint8, order="C")  # OpenCV draws in no other
 
 
 def _colors(count: int) -> list[tuple[int, int, int]]:

@@ -20,7 +20,7 @@ from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 from keras_openpose.writing import write_image
 
 _SIZE = (384, 384)  # of the scenes, as in the training
-_LOOK = {"input_size": _SIZE, "flip": True, "refine": True, "heatmap_sigma": 1}
+_LOOK = {"input_size": _SIZE, "flip": True, "refine": True, "heatmap_sigma": 0.5, "peak_weight": 0.75}
 _PICTURES = 4
 _TITLES = ("scene", "heatmaps", "PAFs", "found people")
 _WHITE, _INK, _MARGIN, _HEADER = 255, (60, 60, 60), 8, 40
