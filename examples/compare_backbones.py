@@ -37,16 +37,15 @@ size, batch_size, num_stages = ((128, 128), 16, 2) if small else ((368, 368), 4,
 crops = {"input_size": size, "batch_size": batch_size, "augment": not small, "shuffle": True, "seed": 0}
 steps = arguments.steps or (1000 if small else 550_000)
 steps_per_epoch = max(steps // (10 if small else 550), 1)
+steps -= steps % steps_per_epoch  # whole epochs, of which the tables count their steps
 checkpoints = [max(round(share * steps / steps_per_epoch), 1) for share in (0.4, 0.8, 1)]  # in epochs
 # Of the small scale: the learning rate rises, then falls along a cosine.
 rate = keras.optimizers.schedules.CosineDecay(0.0, max(steps - 100, 1), warmup_target=2e-3, warmup_steps=100)
-recipe = {"steps": steps, "steps_per_epoch": steps_per_epoch}
-if not small:
-    recipe |= {"learning_rate": 4e-5, "weight_decay": 5e-4, "schedule": "constant"}
+protocol = {"learning_rate": 4e-5, "weight_decay": 5e-4, "schedule": "constant", "warmup_steps": 0}
+recipe = {"steps": steps, "steps_per_epoch": steps_per_epoch, **({} if small else protocol)}
 keras.config.set_dtype_policy("mixed_bfloat16" if small else "float32")  # a third of the time on new CPUs
 
-# COCO, or drawn people in the same form.
-scenes = output / "scenes" if small else arguments.coco
+scenes = output / "scenes" if small else arguments.coco or parser.error("--coco is needed, or --scale small")
 splits = ("train2017", "val2017")
 train, val = ((scenes / split, scenes / f"annotations/person_keypoints_{split}.json") for split in splits)
 for (images, labels), count, seed in ((train, arguments.scenes, 1), (val, 100, 2)):
@@ -92,16 +91,17 @@ found, pictures = {}, {}
 for name, (parameters, losses, figures) in PUBLISHED.items():
     model = train_backbone(name)
     log = np.genfromtxt(output / name / "log.csv", delimiter=",", names=True)
-    ours = [float(log["loss"][epoch - 1]) for epoch in checkpoints]
+    loss = dict(zip(log["epoch"], log["loss"], strict=True))  # rows may come twice: of these, the last
+    ours = [float(loss[epoch - 1]) for epoch in checkpoints]
     best = checkpoints[int(np.argmin(ours))]
     model.load_weights(output / name / f"epoch_{best}.weights.h5")
     measured = ko.evaluate_coco(model, *val, input_size=size)
     found[name] = {"parameters": model.count_params(), "losses": ours, "best": best, "figures": measured}
-    ours = " / ".join(f"{loss:.4f}" for loss in ours)
+    ours = " / ".join(f"{value:.4f}" for value in ours)
     first.append(f"| {name} | {model.count_params():,} | {parameters} | {ours} | {losses} |")
     scores = " | ".join(f"{measured[key]:.1f}" for key in ("AP", "AR", "AP50", "AR50"))
     second.append(f"| {name} | {scores} | {figures} |")
-    plt.semilogy((log["epoch"] + 1) * steps_per_epoch, log["loss"], label=name)
+    plt.semilogy((np.array([*loss]) + 1) * steps_per_epoch, [*loss.values()], label=name)
     images = [ko.read_image(path) for path in arguments.pictures or sorted(val[0].iterdir())[:6]]
     pictures[name] = list(map(ko.draw_poses, images, ko.predict_poses(model, images, input_size=size)))
 print("\n".join(first + second))

@@ -21,6 +21,8 @@ parser.add_argument("--output", type=Path, required=True)
 parser.add_argument("--small", action="store_true")
 parser.add_argument("--steps", type=int)
 arguments = parser.parse_args()
+if not (arguments.small or arguments.coco):
+    parser.error("--coco is needed, or --small")
 keras.utils.set_random_seed(0)
 
 # ## Photographs and labels

@@ -245,7 +245,7 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
     }
     text = " ".join(run("detect", "--help")[1].split())
     told = dict(re.findall(r"(--[a-z-]+) [^-]*?\(default: ([\d.]+)\)", text))
-    for name in ("peak_threshold", "min_score", "min_keypoints", "min_peak_score", "batch_size"):
+    for name in {*_PREDICT_OPTIONS} - {"input_size", "scales", "flip", "refine", "max_people"}:
         assert float(told["--" + name.replace("_", "-")]) == defaults[name]
     assert set(_PREDICT_OPTIONS) <= set(defaults)
 
@@ -309,7 +309,7 @@ def test_coco_results_have_the_ids_of_the_names_and_running_numbers_for_others(t
     for one in people[:4]:
         keypoints = np.reshape(one["keypoints"], (-1, 3))
         np.testing.assert_allclose(keypoints[[nose, shoulder], :2], person(50, 50)[1:], atol=4)
-        assert keypoints[:, 2].sum() == 2
+        assert (keypoints[:, 2] > 0).sum() == 2
 
 
 def test_an_interrupt_among_images_still_writes_the_results_until_then(tmp_path, run, monkeypatch, photo):

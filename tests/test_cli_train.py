@@ -1,6 +1,8 @@
 """`keras-openpose train`: flags, the folder it leaves, and bad input."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 import keras_openpose as ko
 from keras_openpose.cli import main
+from keras_openpose.exported import ExportedNetwork
 
 SIZE = (128, 128)
 
@@ -62,7 +65,11 @@ def test_the_installed_command_trains_measures_and_leaves_a_network(people, untr
 
 def test_flags_reach_the_recipe(people, untrained, tmp_path, capsys, monkeypatch):
     seen = {}
-    monkeypatch.setattr("keras_openpose.cli.train.train", lambda *args, **options: seen.update(options))
+    history = keras.callbacks.History()
+    history.set_params({"epochs": 1, "steps": 2})
+    monkeypatch.setattr(
+        "keras_openpose.cli.train.train", lambda *args, **options: seen.update(options) or history
+    )
     more = [
         "--optimizer",
         "sgd",
@@ -90,6 +97,49 @@ def test_faulty_labels_are_one_line(people, untrained, tmp_path, capsys):
     assert code == 2
     assert len(errors) == 1
     assert "annotation 1: its image (id 99) is not among the file's images" in errors[0]
+
+
+def test_a_damaged_photograph_is_one_line_with_its_name(people, untrained, tmp_path, capfd):
+    images = shutil.copytree(people[0], tmp_path / "images")
+    for damaged in images.iterdir():
+        damaged.write_bytes(damaged.read_bytes()[:2000])
+    code, _, errors = run(capfd, images, people[1], *flags(tmp_path / "run", untrained))
+    told = [line for line in errors if line.startswith("keras-openpose: ")]
+    assert (code, len(told)) == (2, 1)
+    assert re.search(r"Photograph cannot be read, .* say: .*images/\d+\.jpg \(id \d\)$", told[0])
+    assert not any("Traceback" in line for line in errors)
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (["--model", "m.keras", "--dtype", "float32"], "--dtype has no effect with --model"),
+        (["--model", "m.keras", "--stages", 3], "--stages has no effect with --model"),
+        (["--preset", "p", "--stages", 6], "--stages has no effect with --preset"),
+        (["--preset", "p", "--weights", "none"], "--weights has no effect with --preset"),
+    ],
+)
+def test_flags_without_effect_are_refused(given, complaint, people, tmp_path, capsys):
+    code, _, errors = run(capsys, *people, "--output", tmp_path, *given)
+    assert code == 2
+    assert errors[-1].endswith(complaint)
+
+
+def test_an_exported_network_is_one_line(people, tmp_path, capsys, monkeypatch):
+    exported = ExportedNetwork((None, None, None, 3), {"heatmaps": 19, "pafs": 38}, dict)
+    monkeypatch.setattr("keras_openpose.cli.network.load_exported", lambda path: exported)
+    (tmp_path / "network.onnx").touch()
+    given = ["--model", tmp_path / "network.onnx", "--output", tmp_path / "run"]
+    code, _, errors = run(capsys, *people, *given)
+    assert (code, len(errors)) == (2, 1)
+    assert "network.onnx: An exported network cannot be trained" in errors[0]
+
+
+def test_the_steps_that_were_trained_are_told(people, untrained, tmp_path, capsys):
+    more = ["--steps", 3, "--steps-per-epoch", 2]
+    code, output, _ = run(capsys, *people, *flags(tmp_path / "run", untrained), *more)
+    assert code == 0
+    assert output.splitlines()[-1].startswith("Trained for 4 steps: ")
 
 
 def test_a_finished_folder_is_one_line(people, untrained, tmp_path, capsys):

@@ -1,5 +1,7 @@
 """Optimisers: Caffe's rule by hand, learning rates of layers, warm-up."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -50,6 +52,27 @@ def test_only_kernels_decay(make):
     assert shrunk == [True, True, False, False, False]
 
 
+@pytest.mark.parametrize(
+    "make", [ko.CaffeSGD, lambda rate: ko.make_optimizer("adamw", steps=9, learning_rate=rate)]
+)
+def test_normalisation_in_dense_layers_and_the_slope_of_prelu_do_not_decay(make):
+    networks = [
+        ko.mobilenet_openpose("v2_small"),
+        keras.Sequential([keras.Input((8,)), keras.layers.PReLU()]),
+    ]
+    variables = {v.path: v for network in networks for v in network.trainable_variables}
+    chosen = [path for path in variables if re.search("stem_norm_|stem.*kernel|alpha", path)]
+    for path in chosen:
+        variables[path].assign(np.ones(variables[path].shape))
+    optimizer = make(1.0)
+    optimizer.apply(
+        [np.zeros(variables[path].shape, "float32") for path in chosen], [variables[path] for path in chosen]
+    )
+    kept = {path for path in chosen if float(np.max(variables[path])) == 1}
+    assert kept == {path for path in chosen if re.search("gamma|beta|alpha", path)}
+    assert 3 <= len(kept) < len(chosen)
+
+
 def test_cmus_multipliers_reach_their_layers():
     model = ko.openpose("mobilenet", num_stages=2)
     before = {v.path: np.asarray(v).copy() for v in model.trainable_variables}
@@ -81,7 +104,7 @@ def test_a_multiplier_that_reaches_nothing_is_refused(lost):
 
 def test_a_compiled_model_comes_back_with_its_optimizer(tmp_path):
     model = ko.compact_openpose(num_stages=1)
-    optimizer = ko.make_optimizer("sgd", steps=100, schedule="step", multipliers={"/bias$": 2.0})
+    optimizer = ko.make_optimizer("sgd", steps=200_000, schedule="step", multipliers={"/bias$": 2.0})
     model.compile(optimizer, loss={"heatmaps": ko.StageLoss("caffe"), "pafs": ko.StageLoss("caffe")})
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras").optimizer
@@ -117,6 +140,14 @@ def test_a_constant_rate_is_of_the_code_not_of_the_backup():
         ({"name": "adam"}, r"`name` must be one of: adamw, sgd\. Received: 'adam'"),
         ({"schedule": "linear"}, r"`schedule` must be one of: cosine, step, constant\. Received: 'linear'"),
         ({"multipliers": {"/bias$": 2.0}}, "`multipliers` serve `'sgd'` only"),
+        ({"steps": 0}, r"`steps` must be at least 1\. Received: 0"),
+        ({"learning_rate": 0.0}, r"`learning_rate` must be above 0\. Received: 0\.0"),
+        ({"warmup_steps": -1}, "`warmup_steps` must be at least 0"),
+        ({"weight_decay": -1e-4}, "`weight_decay` must be at least 0"),
+        ({"clipnorm": 0.0}, "`clipnorm` must be above 0"),
+        ({"ema": 0.0}, "`ema` must be above 0 and below 1"),
+        ({"ema": 1.0}, "`ema` must be above 0 and below 1"),
+        ({"schedule": "step", "steps": 136_106}, "after 136,106 steps.*Choose 'cosine' or 'constant'"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import keras_openpose as ko
-from keras_openpose.training import _best_so_far, _StopWhenLost
+from keras_openpose.training import _logged, _StopWhenLost
 
 SIZE = (64, 64)
 RECIPE = {"steps": 6, "steps_per_epoch": 2, "learning_rate": 1e-2, "verbose": 0}
@@ -162,6 +162,13 @@ def test_a_lost_training_stops_and_the_last_good_weights_stay(factor, message, d
     assert np.abs(weights(model)).max() < 10
 
 
+def test_a_lost_training_that_is_started_again_keeps_the_last_good_weights(dataset, tmp_path):
+    for _ in range(2):
+        with pytest.raises(FloatingPointError, match="it was"):
+            ko.train(network(), dataset, tmp_path, callbacks=[Spoil(1e3)], **RECIPE)
+    assert [row["epoch"] for row in rows(tmp_path)] == ["0"]
+
+
 def test_a_loss_that_rises_a_little_does_not_stop_it(tmp_path):
     guard = _StopWhenLost(tmp_path)
     for epoch, loss in enumerate([1.0, 9.9, 0.5, 4.9]):
@@ -192,6 +199,46 @@ def test_interrupted_after_the_frozen_part_it_is_not_done_again(dataset, tmp_pat
     assert [row["epoch"] for row in rows(tmp_path)] == ["0", "1", "2"]
 
 
+def test_interrupted_in_the_frozen_part_all_of_the_other_is_trained(dataset, tmp_path):
+    arguments = {"freeze_backbone_steps": 4, **RECIPE}
+    with pytest.raises(KeyboardInterrupt):
+        ko.train(network(), dataset, tmp_path, callbacks=[Interrupt(epoch=1)], **arguments)
+    model = network()
+    ko.train(model, dataset, tmp_path, **arguments)
+    assert int(model.optimizer.iterations) == 6
+    assert [row["epoch"] for row in rows(tmp_path / "frozen")] == ["0", "1"]
+    assert [row["epoch"] for row in rows(tmp_path)] == ["0", "1", "2"]
+
+
+def test_only_what_was_trainable_is_frozen_and_interrupted_it_is_trainable_again(dataset, tmp_path):
+    layers = keras.layers
+    inner = keras.Sequential([layers.Conv2D(4, 8, 8), layers.Conv2D(8, 1)], name="backbone")
+    images = keras.Input((None, None, 3))
+    maps = layers.Conv2D(38, 1, name="stage1_pafs")(layers.Conv2D(8, 1, name="own")(inner(images)))
+    model = keras.Model(images, {"heatmaps": maps[:, None, ..., :19], "pafs": maps[:, None]})
+    inner.layers[0].trainable = model.get_layer("own").trainable = False
+    before = [v.path for v in model.trainable_variables]
+    with pytest.raises(KeyboardInterrupt):
+        ko.train(model, dataset, tmp_path, freeze_backbone_steps=2, callbacks=[Interrupt(epoch=0)], **RECIPE)
+    assert [v.path for v in model.trainable_variables] == before
+    assert len(before) == 4
+
+
+def test_a_schedule_in_steps_is_constant_while_frozen(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_openpose.optimizers._STEP_SIZE", 3)
+    model = network()
+    ko.train(model, dataset, tmp_path, freeze_backbone_steps=2, schedule="step", **RECIPE)
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-2 * 0.333**2)
+
+
+def test_steps_are_rounded_up_to_equal_epochs(dataset, tmp_path):
+    model = network()
+    history = ko.train(model, dataset, tmp_path, **{**RECIPE, "steps": 5, "steps_per_epoch": 4})
+    assert (history.params["epochs"], history.params["steps"]) == (2, 3)
+    assert int(model.optimizer.iterations) == 6
+    assert float(model.optimizer._learning_rate(5)) > 0  # at the last step of six
+
+
 def test_averaged_weights_are_kept(dataset, tmp_path):
     class Record(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -215,19 +262,28 @@ def test_the_best_weights_are_those_of_the_best_epoch(people, dataset, tmp_path)
     assert (tmp_path / "best.weights.h5").exists()
 
 
-def test_the_best_of_an_interrupted_training_is_remembered(tmp_path):
+def test_the_figures_of_an_interrupted_training_are_remembered(tmp_path):
     log = tmp_path / "log.csv"
-    assert _best_so_far(log) is None
-    log.write_text("epoch,loss,val_AP\n0,3.0,NA\n")
-    assert _best_so_far(log) is None
+    assert _logged(log, "val_AP") == []
+    log.touch()  # killed in the first epoch
+    assert _logged(log, "val_AP") == []
     log.write_text("epoch,loss,val_AP\n0,3.0,NA\n1,2.0,31.5\n2,1.0,30.0\n")
-    assert _best_so_far(log) == 31.5
+    assert _logged(log, "val_AP") == [31.5, 30.0]
+    assert _logged(log, "loss") == [3.0, 2.0, 1.0]
+    assert _logged(log, "accuracy") == []
+
+
+def test_killed_in_its_first_epoch_it_begins_anew(people, dataset, tmp_path):
+    (tmp_path / "log.csv").touch()
+    ko.train(network(), dataset, tmp_path, validation=people, validate={"input_size": SIZE}, **RECIPE)
+    assert [row["epoch"] for row in rows(tmp_path)] == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"steps": 0}, "`steps` and `steps_per_epoch` must be at least 1"),
+        ({"ema": 1.5}, "`ema` must be above 0 and below 1"),
         ({"optimizer": keras.optimizers.Adam()}, "`learning_rate` is for an optimizer by name"),
     ],
 )

@@ -36,7 +36,7 @@ def make_optimizer(
 
     Args:
         name: `"adamw"`, or `"sgd"`, a `CaffeSGD` with momentum 0.9. Defaults to `"adamw"`.
-        steps: length of the training, over which the cosine falls.
+        steps: length of the training, over which the cosine falls; for `"step"` above 136,106.
         learning_rate: the highest. Defaults to 5e-4 for AdamW and 4e-5 for SGD, which is the paper's and
             belongs to `StageLoss("caffe")`.
         schedule: `"cosine"` falls to 0 over the training, `"step"` is multiplied by 0.333 after every
@@ -46,15 +46,15 @@ def make_optimizer(
         weight_decay: of kernels only, never of biases or normalisation. Defaults to 1e-4 for AdamW and
             5e-4 for SGD.
         clipnorm: largest norm of all gradients together. Defaults to no limit.
-        ema: momentum of a moving average of the weights, such as 0.999, which are evaluated and kept in
-            place of the last ones. Defaults to none.
+        ema: momentum of a moving average of the weights, between 0 and 1, such as 0.999, which are
+            evaluated and kept in place of the last ones. Defaults to none.
         multipliers: of the learning rate, for SGD alone; see `CaffeSGD`.
 
     Returns:
         The optimiser.
 
     Raises:
-        ValueError: an argument is none of the above.
+        ValueError: an argument is none of the above, or out of its range.
 
     Example:
         ```python
@@ -70,7 +70,23 @@ def make_optimizer(
     if multipliers and name != "sgd":
         raise ValueError(f"`multipliers` serve `'sgd'` only: {name} divides them out again.")
     learning_rate = _LEARNING_RATES[name] if learning_rate is None else learning_rate
+    weight_decay = _WEIGHT_DECAYS[name] if weight_decay is None else weight_decay
     warmup_steps = min(1000, steps // 20) if warmup_steps is None else warmup_steps
+    for argument, value, valid, valid_range in (
+        ("steps", steps, steps >= 1, "at least 1"),
+        ("learning_rate", learning_rate, learning_rate > 0, "above 0"),
+        ("warmup_steps", warmup_steps, warmup_steps >= 0, "at least 0"),
+        ("weight_decay", weight_decay, weight_decay >= 0, "at least 0"),
+        ("clipnorm", clipnorm, clipnorm is None or clipnorm > 0, "above 0"),
+        ("ema", ema, ema is None or 0 < ema < 1, "above 0 and below 1"),
+    ):
+        if not valid:
+            raise ValueError(f"`{argument}` must be {valid_range}. Received: {value}.")
+    if schedule == "step" and steps <= _STEP_SIZE:
+        raise ValueError(
+            f"`schedule` 'step' lowers the learning rate after {_STEP_SIZE:,} steps, and the training has "
+            f"{steps:,}. Choose 'cosine' or 'constant', or train longer."
+        )
     if schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, max(steps - warmup_steps, 1))
     elif schedule == "step":
@@ -81,15 +97,29 @@ def make_optimizer(
         rate = learning_rate
     options = {
         "learning_rate": WarmUp(rate, warmup_steps),
-        "weight_decay": _WEIGHT_DECAYS[name] if weight_decay is None else weight_decay,
+        "weight_decay": weight_decay,
         "global_clipnorm": clipnorm,
-        **({"use_ema": True, "ema_momentum": ema} if ema else {}),
+        **({} if ema is None else {"use_ema": True, "ema_momentum": ema}),
     }
     if name == "sgd":
         return CaffeSGD(**options, multipliers=multipliers)
-    optimizer = keras.optimizers.AdamW(**options)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+    return KernelAdamW(**options)
+
+
+def _decays(variable) -> bool:
+    """Whether it is a kernel; but `mobilenet_openpose` has scales and offsets as kernels of dense layers."""
+    return variable.name.endswith("kernel") and not re.search(r"_(gamma|beta)/", variable.path)
+
+
+@keras.saving.register_keras_serializable(package="keras_openpose")
+class KernelAdamW(keras.optimizers.AdamW):
+    """AdamW that decays kernels only."""
+
+    def build(self, variables):
+        """Sorts out what does not decay: by path, where Keras goes by name."""
+        if not self.built:
+            self.exclude_from_weight_decay([variable for variable in variables if not _decays(variable)])
+        super().build(variables)
 
 
 @keras.saving.register_keras_serializable(package="keras_openpose")
@@ -201,7 +231,7 @@ class CaffeSGD(keras.optimizers.SGD):
 
     def _change(self, gradient, variable, scale: float):
         gradient = ops.convert_to_tensor(gradient)
-        if variable.name.endswith("kernel"):
+        if _decays(variable):
             gradient = gradient + scale * self.caffe_weight_decay * ops.cast(variable, gradient.dtype)
         return gradient * self.multipliers.get(self._pattern(variable), 1.0)
 

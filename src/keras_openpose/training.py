@@ -1,5 +1,6 @@
 """The training recipe: fit, with everything that a run of days needs around it."""
 
+import csv
 import math
 import os
 import shutil
@@ -47,15 +48,16 @@ def train(
         model: the network; a mixed-precision policy is set when it is built.
         dataset: batches as `coco_dataset` gives them; repeated as long as needed.
         folder: where to write.
-        steps: how many steps, batches, to train.
-        steps_per_epoch: steps between two backups, and between two validations. Defaults to 1000.
+        steps: how many steps, batches, to train; rounded up to epochs of equal length.
+        steps_per_epoch: at most so many steps between two backups, and between two validations: 1,500 steps
+            of 1,000 are twice 750. Defaults to 1000.
         optimizer: `"adamw"` or `"sgd"`, made by `make_optimizer`; or one of your own, its schedule and all.
             Defaults to `"adamw"`.
         loss: of both maps. Defaults to `StageLoss("caffe")` for `"sgd"`, to whose learning rate it belongs,
             else `StageLoss()`.
         freeze_backbone_steps: so many steps more, before the others, in which the backbone keeps its weights
             (its layers are those named neither `features…` nor `stage…`), with an optimiser and a schedule
-            of their own. Defaults to 0.
+            of their own, `"constant"` in place of `"step"`. Defaults to 0.
         validation: folder of photographs and COCO labels, for `CocoEvaluation`. Defaults to none.
         validate: arguments of `CocoEvaluation`, such as `every` or `input_size`.
         tensorboard: write logs for TensorBoard, which must be installed. Defaults to False.
@@ -89,20 +91,27 @@ def train(
         raise ValueError(f"`{next(iter(recipe))}` is for an optimizer by name. Received: {optimizer}.")
     if freeze_backbone_steps and not isinstance(optimizer, str):
         raise ValueError(f"`freeze_backbone_steps` needs an optimizer by name. Received: {optimizer}.")
+    if isinstance(optimizer, str):
+        make_optimizer(optimizer, steps=steps, **recipe)  # refuses bad arguments before anything is done
     folder = Path(folder)
     if (folder / "model.keras").exists():
         raise FileExistsError(f"{folder} holds a finished training, model.keras. Choose another folder.")
     loss = loss or StageLoss("caffe" if optimizer == "sgd" else "mean")
     dataset = dataset.repeat()
 
-    def fit(folder: Path, steps: int) -> keras.callbacks.History:
+    def fit(folder: Path, steps: int, recipe: dict) -> keras.callbacks.History:
         folder.mkdir(parents=True, exist_ok=True)
-        made = make_optimizer(optimizer, steps=steps, **recipe) if isinstance(optimizer, str) else optimizer
+        epochs = math.ceil(steps / steps_per_epoch)
+        length = math.ceil(steps / epochs)
+        made = optimizer
+        if isinstance(optimizer, str):
+            made = make_optimizer(optimizer, steps=epochs * length, **recipe)
         _compile(model, made, loss)
+        model._initial_epoch = None  # or it is what `BackupAndRestore` left of an earlier fit
         return model.fit(
             dataset,
-            epochs=math.ceil(steps / steps_per_epoch),
-            steps_per_epoch=min(steps, steps_per_epoch),
+            epochs=epochs,
+            steps_per_epoch=length,
             callbacks=[
                 _StopWhenLost(folder),
                 # Before all that changes logs or weights. Two copies, as one may be cut off; kept until the
@@ -118,26 +127,36 @@ def train(
         )
 
     if freeze_backbone_steps:
-        _train_frozen(model, folder / "frozen", freeze_backbone_steps, fit)
-    history = fit(folder, steps)
+        # In so few steps the learning rate would not step, which `make_optimizer` refuses.
+        constant = {"schedule": "constant"} if recipe.get("schedule") == "step" else {}
+        _train_frozen(
+            model,
+            folder / "frozen",
+            lambda folder: fit(folder, freeze_backbone_steps, {**recipe, **constant}),
+        )
+    history = fit(folder, steps, recipe)
     # Without optimiser and loss, which only this package can load.
     _save_whole(keras.Model(model.input, model.output, name=model.name).save, folder / "model.keras")
     shutil.rmtree(folder / "backup")
     return history
 
 
-def _train_frozen(model: keras.Model, folder: Path, steps: int, fit: Callable):
+def _train_frozen(model: keras.Model, folder: Path, fit: Callable[[Path], object]):
     """Train all but the backbone, unless an earlier call has done so."""
     end = folder / "end.weights.h5"
     if end.exists():
         model.load_weights(end)
         return
     backbone = [layer for layer in model.layers if layer.weights and not layer.name.startswith(_HEAD)]
+    # What is frozen already stays so. The whole before its parts, as it sets all of them.
+    before = [(part, part.trainable) for layer in backbone for part in layer._flatten_layers()]
     for layer in backbone:
         layer.trainable = False
-    fit(folder, steps)
-    for layer in backbone:
-        layer.trainable = True
+    try:
+        fit(folder)
+    finally:
+        for part, trainable in before:
+            part.trainable = trainable
     _save_whole(model.save_weights, end)
     shutil.rmtree(folder / "backup")
 
@@ -169,7 +188,7 @@ def _watchers(folder: Path, use_ema: bool, validation, validate: dict, tensorboa
             mode="max",
             save_best_only=True,
             save_weights_only=True,
-            initial_value_threshold=_best_so_far(folder / "log.csv"),
+            initial_value_threshold=max(_logged(folder / "log.csv", "val_AP"), default=None),
         )
         watchers.append(best)
     watchers.append(keras.callbacks.ModelCheckpoint(folder / "last.weights.h5", save_weights_only=True))
@@ -178,14 +197,13 @@ def _watchers(folder: Path, use_ema: bool, validation, validate: dict, tensorboa
     return [*watchers, _CsvLog(folder / "log.csv", append=True)]
 
 
-def _best_so_far(log: Path) -> float | None:
-    """Highest val_AP of the epochs before an interruption."""
+def _logged(log: Path, column: str) -> list[float]:
+    """A column of the epochs before an interruption, as far as there are any."""
     if not log.exists():
-        return None
-    header, *rows = [line.split(",") for line in log.read_text().splitlines() if line]
-    column = header.index("val_AP") if "val_AP" in header else None
-    found = [float(row[column]) for row in rows if column is not None and row[column] != "NA"]
-    return max(found, default=None)
+        return []
+    with open(log, newline="") as file:
+        found = [row.get(column) for row in csv.DictReader(file)]
+    return [float(value) for value in found if value not in (None, "", "NA")]
 
 
 class _BestWeights(keras.callbacks.ModelCheckpoint):
@@ -209,7 +227,8 @@ class _StopWhenLost(keras.callbacks.Callback):
 
     def __init__(self, folder: Path):
         super().__init__()
-        self._folder, self._lowest = folder, math.inf
+        self._folder = folder
+        self._lowest = min(_logged(folder / "log.csv", "loss"), default=math.inf)
 
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite(loss := float(logs["loss"])):

@@ -14,7 +14,8 @@ from keras_openpose.skeletons import COCO_18, Skeleton
 
 _PREDICT_OPTIONS = (
     "input_size", "scales", "flip", "refine", "batch_size", "max_people",
-    "peak_threshold", "min_score", "min_keypoints", "min_peak_score",
+    "heatmap_sigma", "peak_threshold", "peak_weight", "sample_threshold", "sample_fraction",
+    "merge_distance", "min_score", "min_keypoints", "min_peak_score",
 )  # fmt: skip
 
 

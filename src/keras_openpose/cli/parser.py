@@ -53,7 +53,10 @@ def _number(kind: type, *, above: float):
 
 
 _COUNT, _SEED, _LENGTH = _number(int, above=0), _number(int, above=-1), _number(int, above=15)
-_SCALE, _DECAY = _number(float, above=0), _number(float, above=-1e-9)
+_SCALE, _AT_LEAST_0 = _number(float, above=0), _number(float, above=-1e-9)
+
+# Defaults of `train` for a network that is yet to be trained.
+NEW_NETWORK = {"weights": "imagenet", "stages": 6, "dtype": "float32"}
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -61,9 +64,22 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = _make_parser().parse_args(arguments)
     if getattr(options, "file", None) and not options.preset:
         options.parser.error("--file needs --preset; a network saved as .keras is named by --model alone")
+    if options.command == "train":
+        _refuse_without_effect(options)
     if getattr(options, "json", None) and not options.output:
         options.parser.error("--json needs --output, the folder to write to")
     return options
+
+
+def _refuse_without_effect(options: argparse.Namespace):
+    for flag, networks in (
+        ("weights", ("preset", "model")),
+        ("stages", ("preset", "model")),
+        ("dtype", ("model",)),  # whose file says its own, while that of a preset is built anew
+    ):
+        for network in networks:
+            if getattr(options, flag) and getattr(options, network):
+                options.parser.error(f"--{flag} has no effect with --{network}")
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -204,11 +220,13 @@ def _add_train(commands):
 def _add_new_network(group, one):
     """The network may also be one that is yet to be trained."""
     one.add_argument("--backbone", default="vgg19", metavar="NAME", help="of a new network (default: vgg19)")
+    # No defaults here, to know what was given.
     weights_help = "of a new network: imagenet (default), none for random ones, or a file"
-    group.add_argument("--weights", default="imagenet", metavar="WHICH", help=weights_help)
-    group.add_argument("--stages", type=_COUNT, default=6, metavar="N", help="of a new network (default: 6)")
+    group.add_argument("--weights", metavar="WHICH", help=weights_help)
+    group.add_argument("--stages", type=_COUNT, metavar="N", help="of a new network (default: 6)")
     types = ("float32", "mixed_bfloat16", "mixed_float16")
-    group.add_argument("--dtype", choices=types, default="float32", help="precision (default: float32)")
+    dtype_help = "precision of a new network or a preset (default: float32)"
+    group.add_argument("--dtype", choices=types, help=dtype_help)
 
 
 def _add_recipe(parser: argparse.ArgumentParser):
@@ -230,7 +248,7 @@ def _add_recipe(parser: argparse.ArgumentParser):
     add("--schedule", choices=schedules, help="how the learning rate falls (default: cosine)")
     warmup_help = "steps of rising (default: a twentieth of all, at most 1000)"
     add("--warmup-steps", type=_SEED, metavar="N", help=warmup_help)
-    add("--weight-decay", type=_DECAY, metavar="D", help="of kernels (default: adamw 1e-4, sgd 5e-4)")
+    add("--weight-decay", type=_AT_LEAST_0, metavar="D", help="of kernels (default: adamw 1e-4, sgd 5e-4)")
     add("--clipnorm", type=_SCALE, metavar="X", help="largest norm of the gradients (default: none)")
     add("--ema", type=_SCALE, metavar="M", help="average the weights, such as 0.999 (default: no)")
 
@@ -272,10 +290,15 @@ def _add_predict(parser: argparse.ArgumentParser):
     group.add_argument("--refine", action="store_true", help="look at each person found again, enlarged")
     for flag, kind, metavar, text in (
         ("--max-people", _COUNT, "N", "keep the best N of each image (default: all)"),
-        ("--peak-threshold", float, "T", "height from which a peak of a heatmap counts (default: 0.02)"),
-        ("--min-score", float, "T", "drop people whose score by keypoint is lower (default: 0.2)"),
+        ("--heatmap-sigma", _AT_LEAST_0, "S", "smooth the heatmaps by so many cells (default: 0)"),
+        ("--peak-threshold", _AT_LEAST_0, "T", "height from which a peak counts (default: 0.02)"),
+        ("--peak-weight", _AT_LEAST_0, "W", "weight of peaks in the order of the limbs (default: 0)"),
+        ("--sample-threshold", _AT_LEAST_0, "T", "agreement from which a sample counts (default: 0.02)"),
+        ("--sample-fraction", _AT_LEAST_0, "F", "share of samples that a limb needs (default: 0.6)"),
+        ("--merge-distance", _AT_LEAST_0, "D", "how far apart parts of a person may be (default: 2)"),
+        ("--min-score", _AT_LEAST_0, "T", "drop people whose score by keypoint is lower (default: 0.2)"),
         ("--min-keypoints", _COUNT, "N", "drop people with fewer keypoints (default: 1)"),
-        ("--min-peak-score", float, "T", "drop people of few keypoints whose peaks are lower (default: 0.5)"),
+        ("--min-peak-score", _AT_LEAST_0, "T", "drop people of few and lower keypoints (default: 0.5)"),
     ):
         group.add_argument(flag, type=kind, metavar=metavar, help=text)
     group.add_argument(
