@@ -232,6 +232,23 @@ def test_labels_without_a_keypoint_category_are_refused(folder, arm, arm_model):
         evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
 
 
+def test_labels_that_lack_what_can_be_counted_are_evaluated(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE, OTHER))
+    content = json.loads(labels.read_text())
+    for person in content["annotations"]:
+        del person["area"], person["iscrowd"], person["num_keypoints"]
+    labels.write_text(json.dumps(content))
+    assert evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)["AP"] == 100
+
+
+@pytest.mark.parametrize("content", ["[]", "no JSON"])
+def test_what_is_no_label_file_is_refused(content, folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE))
+    labels.write_text(content)
+    with pytest.raises(ValueError, match=r"labels\.json is not a COCO label file"):
+        evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+
+
 def test_labels_with_two_keypoint_categories_are_refused(folder, arm, arm_model):
     """Pose of cats and dogs: AP of the one would count what is found of the other as wrong."""
     images, labels = folder(seen_as_labelled(ONE))

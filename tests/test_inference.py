@@ -414,6 +414,21 @@ def test_people_are_found_in_a_photograph_of_ten_thousand_pixels(refine, arm, ar
     np.testing.assert_allclose(from_left(poses), scaled(arms, 10), atol=cell / 2)
 
 
+def test_photographs_may_come_from_a_generator(arm, arm_model, photograph_arms):
+    images = (photograph_arms((240, 320), ARMS[:count]) for count in (1, 2))
+    assert [len(poses) for poses in predict_poses(arm_model, images, skeleton=arm)] == [1, 2]
+
+
+def test_what_is_no_photograph_is_refused(arm, arm_model):
+    with pytest.raises(ValueError, match=r"An image must have shape .* Received: \(\)"):
+        predict_poses(arm_model, None, skeleton=arm)  # what cv2.imread gives for a file that is not there
+
+
+def test_a_network_of_fixed_size_refuses_the_second_look_before_anyone_is_found(fixed_model, arm):
+    with pytest.raises(ValueError, match=r"`refine` needs a network .* 368×368. .*\(64, 96\) only"):
+        predict_poses(fixed_model, np.zeros((64, 96, 3), np.uint8), skeleton=arm, refine=True)
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0 cut off", bytes(range(256)) * 20])
 def test_a_damaged_file_among_others_is_named(content, arm, arm_model, photograph_arms, tmp_path):
     path = tmp_path / "damaged.jpg"
@@ -457,6 +472,7 @@ def test_a_model_of_another_kind_is_refused(kind, arm):
         pytest.param(
             {"scales": (1, 0)}, r"`scales` must hold positive factors. Received: \(1, 0\)", id="zero"
         ),
+        pytest.param({"max_people": -1}, "`max_people` must be at least 0.*Received: -1", id="people"),
         pytest.param({"batch_size": 0}, "`batch_size` must be at least 1. Received: 0", id="no batch"),
     ],
 )

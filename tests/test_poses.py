@@ -42,9 +42,12 @@ def test_some_of_the_people_are_poses_again(three, index, expected):
     np.testing.assert_array_equal(some.scores, three.scores[index])
 
 
-def test_a_single_number_takes_no_one_out(three):
-    with pytest.raises(TypeError):
-        three[0]
+def test_a_number_gives_poses_of_one_person(three):
+    assert three[1].pose_scores.tolist() == [2]
+    assert three[-1].pose_scores.tolist() == [1]
+    assert [person.keypoints.shape for person in three] == 3 * [(1, 3, 2)]
+    with pytest.raises(IndexError):
+        three[3]
 
 
 def test_boxes_hold_the_keypoints_that_are_present(three):

@@ -104,6 +104,11 @@ def test_the_thickness_may_be_given(arm):
     assert thick >= 9
 
 
+def test_a_thickness_below_one_is_refused(arm):
+    with pytest.raises(ValueError, match=r"`thickness` must be at least 1. Received: -1"):
+        draw_poses(BLACK, poses_of([], arm), thickness=-1)
+
+
 def test_people_over_the_border_and_far_outside_are_cut_off(arm):
     picture = draw_poses(BLACK, poses_of([[(-50, 60), (80, 60), (1e7, -1e7)]], arm))
     assert picture[60, 40].any()

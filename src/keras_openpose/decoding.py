@@ -121,7 +121,7 @@ def decode_poses(
 
     Raises:
         ValueError: maps of other rank or channels than the skeleton needs, of unequal size, or with
-            values that are not finite; `heatmap_sigma` or `peak_weight` is negative.
+            values that are not finite; `heatmap_sigma`, `peak_weight` or `max_people` is negative.
 
     Example:
         ```python
@@ -140,6 +140,8 @@ def decode_poses(
         raise ValueError(f"`heatmap_sigma` must be 0, for none, or positive. Received: {heatmap_sigma}.")
     if peak_weight < 0:
         raise ValueError(f"`peak_weight` must be 0, for none, or positive. Received: {peak_weight}.")
+    if max_people is not None and max_people < 0:
+        raise ValueError(f"`max_people` must be at least 0, or None for all. Received: {max_people}.")
     if heatmap_sigma:
         heatmaps = cv2.GaussianBlur(heatmaps, (0, 0), heatmap_sigma, borderType=cv2.BORDER_REPLICATE)
     peaks = _find_peaks(heatmaps, peak_threshold)

@@ -213,7 +213,15 @@ def coco_figures(
 
 def _read_labels(path) -> COCO:
     with contextlib.redirect_stdout(io.StringIO()):
-        return COCO(os.fspath(path))
+        try:
+            truth = COCO(os.fspath(path))
+        except (AssertionError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path} is not a COCO label file: {error}") from error
+    for person in truth.anns.values():  # which pycocotools needs, and files of other tools lack
+        person.setdefault("iscrowd", 0)
+        person.setdefault("num_keypoints", sum(flag > 0 for flag in person.get("keypoints", ())[2::3]))
+        person.setdefault("area", person["bbox"][2] * person["bbox"][3])
+    return truth
 
 
 def _keypoint_category(truth: COCO, path) -> dict:

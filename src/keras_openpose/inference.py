@@ -1,7 +1,7 @@
 """From photographs to people: resize, run the network, average, decode, look again."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -28,7 +28,7 @@ _SAME_PERSON = 0.1
 
 def predict_poses(
     model: Network,
-    images: Photograph | Sequence[Photograph],
+    images: Photograph | Iterable[Photograph],
     *,
     skeleton: Skeleton = COCO_18,
     input_size: tuple[int, int] | None = None,
@@ -88,8 +88,17 @@ def predict_poses(
             "`flip` and `refine` need a network with PAFs. This one sees a single right hand, which mirrored "
             "would be a left one."
         )
-    single = isinstance(images, (str, os.PathLike)) or getattr(images, "ndim", 4) < 4  # also of tensors
-    images = [images] if single else images
+    if refine and any(side not in (None, _LOOK_SIZE) for side in model.input_shape[1:3]):
+        raise ValueError(
+            f"`refine` needs a network that takes images of {_LOOK_SIZE}×{_LOOK_SIZE}. This one takes "
+            f"{tuple(model.input_shape[1:3])} only."
+        )
+    single = (
+        isinstance(images, (str, os.PathLike))
+        or not isinstance(images, Iterable)
+        or getattr(images, "ndim", 4) < 4  # arrays, and tensors of any backend
+    )
+    images = [images] if single else list(images)
 
     results = []
     for first in range(0, len(images), batch_size):

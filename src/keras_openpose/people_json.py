@@ -57,9 +57,9 @@ def poses_to_coco(
         category_id: category of the label file. Defaults to 1, COCO's person.
 
     Returns:
-        A list of dicts with `image_id`, `category_id`, `keypoints` (x, y and 1, or three zeros where
-        absent), `score` and, where the people have ids, `track_id`. People without any of the keypoints
-        are left out.
+        A list of dicts with `image_id`, `category_id`, `keypoints` (x, y and the keypoint's score, or
+        three zeros where absent), `score` and, where the people have ids, `track_id`. People without any
+        of the keypoints are left out.
 
     Raises:
         ValueError: the skeleton has none of the keypoints.
@@ -83,9 +83,9 @@ def poses_to_coco(
             f"Received: {', '.join(keypoints)}."
         )
     rows = np.zeros((len(poses), len(keypoints), 3))
-    found = poses.keypoints[:, [names.index(keypoints[n]) for n in known]]
-    present = ~np.isnan(found).any(axis=-1, keepdims=True)
-    rows[:, known] = np.where(present, np.concatenate([found, np.ones_like(present)], axis=-1), 0)
+    own = [names.index(keypoints[n]) for n in known]
+    found = np.concatenate([poses.keypoints[:, own], poses.scores[:, own, None]], axis=-1)
+    rows[:, known] = np.where(np.isnan(found).any(axis=-1, keepdims=True), 0, found).round(3)
     tracks = [{}] * len(poses) if poses.ids is None else [{"track_id": one} for one in poses.ids.tolist()]
     return [
         {

@@ -54,7 +54,9 @@ class Poses:
         return len(self.pose_scores)
 
     def __getitem__(self, index) -> "Poses":
-        """Some of the people: a slice, a mask or an array of indices, never a single number."""
+        """Some of the people, or one: a number, a slice, a mask or an array of indices; always `Poses`."""
+        if isinstance(index, (int, np.integer)):
+            index = [index]
         ids = None if self.ids is None else self.ids[index]
         return Poses(self.keypoints[index], self.scores[index], self.pose_scores[index], self.skeleton, ids)
 

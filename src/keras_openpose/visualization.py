@@ -23,7 +23,7 @@ def draw_poses(image: np.ndarray, poses: Poses, *, thickness: int | None = None)
         A new `uint8` image, `(height, width, 3)`.
 
     Raises:
-        ValueError: not an image.
+        ValueError: not an image, or `thickness` is less than 1.
 
     Example:
         ```python
@@ -37,6 +37,8 @@ def draw_poses(image: np.ndarray, poses: Poses, *, thickness: int | None = None)
         assert picture[30, 30].any() and not picture[30, 10].any()
         ```
     """
+    if thickness is not None and thickness < 1:
+        raise ValueError(f"`thickness` must be at least 1. Received: {thickness}.")
     picture = _canvas(image)
     thickness = thickness or max(1, round(np.hypot(*picture.shape[:2]) / 150))
     skeleton = poses.skeleton

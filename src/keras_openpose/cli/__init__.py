@@ -43,7 +43,10 @@ def _quiet_libraries():
     TensorFlow heeds its own variable only once it has loaded (tensorflow issue 100442): until then,
     standard error goes nowhere. Setting the variable brings the messages back.
     """
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    if "OPENCV_LOG_LEVEL" not in os.environ:  # which OpenCV has read already: the package loads it
+        import cv2
+
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         yield
