@@ -106,7 +106,7 @@ for name, (parameters, losses, figures) in PUBLISHED.items():
     pictures[name] = list(map(ko.draw_poses, images, ko.predict_poses(model, images, input_size=size)))
 print("\n".join(first + second))
 (output / "tables.md").write_text("\n".join([*first, *second, ""]))
-(output / "tables.json").write_text(json.dumps(found, indent=2))
+(output / "tables.json").write_text(json.dumps({**found, "published": PUBLISHED}, indent=2))
 
 # ## Pictures
 #

@@ -1,5 +1,6 @@
 """The command line: what it prints, writes and says of bad files."""
 
+import argparse
 import inspect
 import json
 import os
@@ -18,7 +19,8 @@ import pytest
 
 import keras_openpose as ko
 from keras_openpose.cli import main
-from keras_openpose.cli.network import _PREDICT_OPTIONS
+from keras_openpose.cli.network import _PREDICT_OPTIONS, load_network
+from keras_openpose.cli.problems import Problems
 from keras_openpose.presets import PRESETS
 from keras_openpose.skeletons import COCO_KEYPOINTS
 from keras_openpose.video import write_video
@@ -461,6 +463,20 @@ def truncated(folder):
     path = classifier(folder)
     path.write_bytes(path.read_bytes()[:500])
     return path
+
+
+def test_a_mistyped_preset_is_not_blamed_on_the_file(tmp_path, run, photo):
+    code, _, errors = run("detect", photo, model=("--preset", "v2_smal", "--file", tmp_path / "good.pb"))
+    assert code == 2
+    assert errors[0].startswith("keras-openpose: --preset v2_smal: `name` must be one of: ")
+
+
+@pytest.mark.parametrize("skeleton", [ko.COCO_18, ko.BODY_25, ko.MPI_15], ids=lambda one: one.name)
+def test_a_saved_network_is_known_by_its_maps(skeleton, tmp_path):
+    ko.compact_openpose(skeleton=skeleton).save(tmp_path / "network.keras")
+    options = argparse.Namespace(preset=None, model=str(tmp_path / "network.keras"))
+    _, found = load_network(options, Problems())
+    assert found is skeleton
 
 
 @pytest.mark.parametrize(

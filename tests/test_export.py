@@ -203,6 +203,11 @@ def test_what_cannot_be_exported_is_told(changes, message, network):
         ko.export_model(**{"model": network, "path": "network.tflite", "size": SIZE, **changes})
 
 
+def test_a_folder_that_is_not_there_is_told_before_the_conversion(network, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"`path` must lie in a folder that exists.*nowhere"):
+        ko.export_model(network, tmp_path / "nowhere" / "network.onnx")
+
+
 def test_the_size_of_a_fixed_network_is_its_own(arm, tmp_path):
     images = keras.Input((*SIZE, 3), name="images")
     cells = layers.AveragePooling2D(8)(images)

@@ -239,6 +239,16 @@ def test_steps_are_rounded_up_to_equal_epochs(dataset, tmp_path):
     assert float(model.optimizer._learning_rate(5)) > 0  # at the last step of six
 
 
+def test_a_network_without_pafs_learns_from_a_skeleton_with_limbs(dataset, tmp_path):
+    model = network()
+    hand = keras.Model(model.input, {"heatmaps": model.output["heatmaps"]})
+    history = ko.train(
+        hand, dataset, tmp_path / "run", steps=8, steps_per_epoch=4, learning_rate=0.01, verbose=0
+    )
+    first, second = history.history["loss"]
+    assert second < first
+
+
 def test_averaged_weights_are_kept(dataset, tmp_path):
     class Record(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

@@ -57,6 +57,7 @@ def export_model(
 
     Raises:
         ValueError: an argument is none of the above, or Keras runs on another backend.
+        FileNotFoundError: the folder of `path` is not there.
         ImportError: the converter is not installed.
 
     Example:
@@ -99,6 +100,8 @@ def _check(model, path: Path, format: str | None, precision: str, calibration):
     suffix, package = FORMATS[format]
     if suffix and path.suffix != suffix:
         raise ValueError(f"`path` must end in {suffix} for format {format!r}. Received: {path}.")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"`path` must lie in a folder that exists. Received: {path}.")
     if precision not in PRECISIONS:
         raise ValueError(f"`precision` must be one of: {', '.join(PRECISIONS)}. Received: {precision!r}.")
     if precision != "float32" and format != "litert":

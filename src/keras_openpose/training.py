@@ -97,6 +97,8 @@ def train(
     if (folder / "model.keras").exists():
         raise FileExistsError(f"{folder} holds a finished training, model.keras. Choose another folder.")
     loss = loss or StageLoss("caffe" if optimizer == "sgd" else "mean")
+    if "pafs" not in model.output:  # of one hand, say, whose skeleton has limbs for drawing only
+        dataset = dataset.map(lambda images, targets, mask: (images, {"heatmaps": targets["heatmaps"]}, mask))
     dataset = dataset.repeat()
 
     def fit(folder: Path, steps: int, recipe: dict) -> keras.callbacks.History:

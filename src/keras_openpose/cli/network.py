@@ -1,6 +1,7 @@
 """The network that the command line names, and how it is asked."""
 
 import argparse
+import contextlib
 import os
 
 import keras
@@ -10,7 +11,7 @@ from keras_openpose.exported import is_exported, load_exported
 from keras_openpose.forward import Network, forward_pass
 from keras_openpose.models import from_preset
 from keras_openpose.presets import PRESETS
-from keras_openpose.skeletons import COCO_18, Skeleton
+from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
 
 _PREDICT_OPTIONS = (
     "input_size", "scales", "flip", "refine", "batch_size", "max_people",
@@ -22,14 +23,25 @@ _PREDICT_OPTIONS = (
 def load_network(options: argparse.Namespace, problems: Problems) -> tuple[Network, Skeleton]:
     """The network of `--preset` and `--file`, or of `--model`, and whom it finds. Exits if there is none."""
     if options.preset:
-        with problems.at(options.file or f"--preset {options.preset}", fatal=True):
+        file = options.file if options.preset in PRESETS else None  # or the mistake is not the file's
+        with problems.at(file or f"--preset {options.preset}", fatal=True):
             model, skeleton = from_preset(options.preset, file=options.file), PRESETS[options.preset].skeleton
             forward_pass(model, skeleton)
     else:
         with problems.at(options.model, fatal=True):
-            model, skeleton = _read_model(options.model), COCO_18
-            forward_pass(model, skeleton)  # which refuses other networks
+            model = _read_model(options.model)
+            skeleton = _skeleton_of(model)
     return model, skeleton
+
+
+def _skeleton_of(model: Network) -> Skeleton:
+    """The skeleton, of those that presets have, whose maps the network gives."""
+    for skeleton in (BODY_25, MPI_15, HAND_21):
+        with contextlib.suppress(ValueError):
+            forward_pass(model, skeleton)
+            return skeleton
+    forward_pass(model, COCO_18)  # which refuses other networks
+    return COCO_18
 
 
 def _read_model(path: str) -> Network:
