@@ -265,6 +265,18 @@ def test_averaged_weights_are_kept(dataset, tmp_path):
     np.testing.assert_allclose(weights(last), expected, atol=1e-6)
 
 
+def test_averaged_weights_are_kept_when_the_training_ends_early(dataset, tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    model, last = network(), network()
+    ko.train(model, dataset, tmp_path, ema=0.9, callbacks=[Stop()], **{**RECIPE, "steps_per_epoch": 1})
+    last.load_weights(tmp_path / "last.weights.h5")
+    np.testing.assert_array_equal(weights(model), weights(last))
+    np.testing.assert_array_equal(weights(keras.saving.load_model(tmp_path / "model.keras")), weights(last))
+
+
 def test_the_best_weights_are_those_of_the_best_epoch(people, dataset, tmp_path):
     validate = {"input_size": SIZE, "every": 2}
     ko.train(network(), dataset, tmp_path, validation=people, validate=validate, **RECIPE)

@@ -110,7 +110,7 @@ def train(
             made = make_optimizer(optimizer, steps=epochs * length, **recipe)
         _compile(model, made, loss)
         model._initial_epoch = None  # or it is what `BackupAndRestore` left of an earlier fit
-        return model.fit(
+        history = model.fit(
             dataset,
             epochs=epochs,
             steps_per_epoch=length,
@@ -127,6 +127,9 @@ def train(
             shuffle=False,  # which is the dataset's own business
             verbose=verbose,
         )
+        if made.use_ema and model.stop_training:  # of an early end Keras keeps the weights not averaged
+            model.load_weights(folder / "last.weights.h5")
+        return history
 
     if freeze_backbone_steps:
         # In so few steps the learning rate would not step, which `make_optimizer` refuses.
