@@ -58,8 +58,8 @@ def evaluate_coco(
         All are 0 if nobody is found.
 
     Raises:
-        ValueError: the file holds no keypoint category, or several, `image_ids` holds an id that the file
-            lacks, or a photograph cannot be read.
+        ValueError: the file is no label file of COCO's form, or holds no keypoint category or several,
+            `image_ids` holds an id that the file lacks, or a photograph cannot be read.
         FileNotFoundError: a photograph is missing; said before any is looked at.
 
     Example:

@@ -46,7 +46,7 @@ def predict_poses(
         model: a network of this package, any model with its inputs and outputs, or an exported one
             (`load_exported`). One without PAFs, `hand_openpose`, takes a photograph for a crop of one
             hand: the highest peak of each heatmap is a keypoint of it.
-        images: one photograph, or a list or batch of them, of any sizes: paths, or arrays
+        images: one photograph, or an iterable or batch of them, of any sizes: paths, or arrays
             `(height, width, 3)` of RGB from 0 to 255 (grey, RGBA and 16-bit arrays are converted).
         skeleton: who a person is. Defaults to `COCO_18`.
         input_size: `(height, width)` that photographs are fitted into at scale 1. Defaults to the
