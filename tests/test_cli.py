@@ -259,7 +259,7 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
         (["detect", "a.jpg", "--model", "m", "--file", "f"], "--file needs --preset"),
         (["detect", "a.jpg", "--model", "m", "--json", "coco"], "--json needs --output"),
         (["detect", "a.jpg", "--model", "m", "--scales", "0"], "--scales: must be a number above 0"),
-        (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "must be a number above 15"),
+        (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "a whole number of at least 16"),
         (["detect", "--model", "m"], "PATH"),
         (["trian"], "invalid choice"),
         (["train", "images", "labels.json"], "--output"),

@@ -241,6 +241,15 @@ def test_labels_that_lack_what_can_be_counted_are_evaluated(folder, arm, arm_mod
     assert evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)["AP"] == 100
 
 
+def test_labels_without_a_box_are_refused(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE))
+    content = json.loads(labels.read_text())
+    del content["annotations"][0]["bbox"]
+    labels.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"labels\.json: `bbox` must hold .* None in annotation 1"):
+        evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+
+
 @pytest.mark.parametrize("content", ["[]", "no JSON"])
 def test_what_is_no_label_file_is_refused(content, folder, arm, arm_model):
     images, labels = folder(seen_as_labelled(ONE))

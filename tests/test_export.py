@@ -208,14 +208,16 @@ def test_a_folder_that_is_not_there_is_told_before_the_conversion(network, tmp_p
         ko.export_model(network, tmp_path / "nowhere" / "network.onnx")
 
 
-def test_the_size_of_a_fixed_network_is_its_own(arm, tmp_path):
-    images = keras.Input((*SIZE, 3), name="images")
-    cells = layers.AveragePooling2D(8)(images)
-    maps = layers.Conv2D(4, 1)(cells)[:, None]
-    model = keras.Model(images, {"heatmaps": maps, "pafs": maps})
-    with pytest.raises(ValueError, match=r"`size` must be that of the network, \(64, 96\)"):
+@pytest.mark.parametrize("size", [(64, 96), (72, 104)], ids=["multiples of 16", "of 8 only"])
+def test_the_size_of_a_fixed_network_is_its_own(size, arm, arm_model, photograph_arms, tmp_path):
+    images = keras.Input((*size, 3), name="images")
+    model = keras.Model(images, arm_model(images))
+    with pytest.raises(ValueError, match=rf"`size` must be that of the network, \({size[0]}, {size[1]}\)"):
         ko.export_model(model, tmp_path / "network", size=(96, 96))
-    assert ko.load_exported(ko.export_model(model, tmp_path / "network")).input_shape == (1, *SIZE, 3)
+    exported = ko.load_exported(ko.export_model(model, tmp_path / "network"))
+    assert exported.input_shape == (1, *size, 3)
+    image = photograph_arms(size, [[[40, 20], [41, 40], [40, 60]]])
+    assert len(ko.predict_poses(exported, image, skeleton=arm)) == 1
 
 
 @pytest.mark.parametrize("name", ["network.onnx", "network.tflite", "network.xml"])

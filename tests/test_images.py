@@ -139,6 +139,11 @@ def test_an_array_that_is_no_image_is_refused(image, message):
         to_rgb(image)
 
 
+def test_floats_that_end_at_one_are_warned_of(photograph):
+    with pytest.warns(UserWarning, match="0 to 255. Received floats of at most 1, .* multiply them by 255"):
+        to_rgb(photograph / photograph.max())
+
+
 def test_opencv_without_its_system_libraries_is_one_clear_error(tmp_path):
     message = "libGL.so.1: cannot open shared object file"
     (tmp_path / "cv2.py").write_text(f"raise ImportError({message!r})")

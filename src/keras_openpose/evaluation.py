@@ -220,6 +220,11 @@ def _read_labels(path) -> COCO:
     for person in truth.anns.values():  # which pycocotools needs, and files of other tools lack
         person.setdefault("iscrowd", 0)
         person.setdefault("num_keypoints", sum(flag > 0 for flag in person.get("keypoints", ())[2::3]))
+        if len(person.get("bbox", ())) != 4:
+            raise ValueError(
+                f"{path}: `bbox` must hold x, y, width and height. Received: {person.get('bbox')} in "
+                f"annotation {person['id']}."
+            )
         person.setdefault("area", person["bbox"][2] * person["bbox"][3])
     return truth
 

@@ -128,7 +128,8 @@ def _check(model, path: Path, format: str | None, precision: str, calibration):
 def _input_spec(model: keras.Model, format: str, size: tuple[int, int] | None) -> keras.InputSpec:
     own = model.input_shape[1:3]
     size = size or own
-    if len(size) != 2 or any(side is not None and (side < 16 or side % 16) for side in size):
+    chosen = [side for side in size if side is not None and side not in own]
+    if len(size) != 2 or any(side < 16 or side % 16 for side in chosen):
         raise ValueError(f"`size` must be (height, width), multiples of 16. Received: {size}.")
     if any(side not in (None, given) for side, given in zip(own, size, strict=True)):
         raise ValueError(f"`size` must be that of the network, {own}. Received: {size}.")
@@ -185,6 +186,6 @@ def _calibration_images(calibration: Sequence[Photograph], size: tuple[int, int]
 
     def images() -> Iterator[list[np.ndarray]]:
         for photograph in calibration:
-            yield [letterbox([load_photograph(photograph)], size, 1)[0]]
+            yield [letterbox([load_photograph(photograph)], size, 1, multiple=8)[0]]
 
     return images

@@ -1,5 +1,6 @@
 """From photographs to people: resize, run the network, average, decode, look again."""
 
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from keras_openpose.skeletons import COCO_18, Skeleton
 Photograph = np.ndarray | str | os.PathLike
 
 _STRIDE = 8
-# The sizes that networks take: mobilenet_openpose has features of stride 16.
+# The sizes that all networks take: mobilenet_openpose has features of stride 16.
 _MULTIPLE = 16
 # The second look shows a person as the networks were trained: 0.6 of 368 pixels tall on average, times
 # up to 1.1 and down to 0.5 (CMU caffe_train, cpm_data_transformer.cpp).
@@ -98,12 +99,13 @@ def predict_poses(
         or not isinstance(images, Iterable)
         or getattr(images, "ndim", 4) < 4  # arrays, and tensors of any backend
     )
-    images = [images] if single else list(images)
+    images = iter([images] if single else images)
+    multiple = _MULTIPLE if None in model.input_shape[1:3] else _STRIDE  # a fixed size as it is
 
     results = []
-    for first in range(0, len(images), batch_size):
-        photographs = [load_photograph(image) for image in images[first : first + batch_size]]
-        batch = _first_look(forward, photographs, skeleton, size, scales, flip, decode)
+    while group := list(itertools.islice(images, batch_size)):
+        photographs = [load_photograph(image) for image in group]
+        batch = _first_look(forward, photographs, skeleton, size, scales, multiple, flip, decode)
         if refine:
             # The best person of a crop may be a neighbour.
             everyone = {**decode, "max_people": None}
@@ -130,9 +132,9 @@ def _decode(maps: np.ndarray, skeleton: Skeleton, decode: dict) -> Poses:
     return decode_poses(heatmaps, pafs, skeleton=skeleton, stride=_STRIDE, **decode)
 
 
-def _first_look(forward, photographs, skeleton, size, scales, flip, decode) -> list[Poses]:
+def _first_look(forward, photographs, skeleton, size, scales, multiple, flip, decode) -> list[Poses]:
     """People of whole photographs, from maps averaged over scales on the grid of the largest."""
-    looks = [letterbox(photographs, size, scale) for scale in scales]
+    looks = [letterbox(photographs, size, scale, multiple) for scale in scales]
     grid, grid_fitted = looks[int(np.argmax(scales))]
     cells = grid.shape[2] // _STRIDE, grid.shape[1] // _STRIDE
     total = 0
@@ -146,10 +148,12 @@ def _first_look(forward, photographs, skeleton, size, scales, flip, decode) -> l
     return [_moved(poses, scale[::-1]) for poses, scale in zip(found, shapes / grid_fitted, strict=True)]
 
 
-def letterbox(photographs, size: tuple[int, int], scale: float) -> tuple[np.ndarray, np.ndarray]:
+def letterbox(
+    photographs, size: tuple[int, int], scale: float, multiple: int = _MULTIPLE
+) -> tuple[np.ndarray, np.ndarray]:
     """Photographs fitted into `size * scale`, top-left, and the `(height, width)` that each fills."""
     box = tuple(max(1, round(length * scale)) for length in size)
-    padded = tuple(-(-length // _MULTIPLE) * _MULTIPLE for length in box)
+    padded = tuple(-(-length // multiple) * multiple for length in box)
     canvases = np.zeros((len(photographs), *padded, 3), np.float32)
     fitted = [fitted_size(photograph.shape[:2], box) for photograph in photographs]
     for canvas, photograph, (height, width) in zip(canvases, photographs, fitted, strict=True):

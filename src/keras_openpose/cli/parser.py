@@ -37,23 +37,25 @@ _EXAMPLES = {
 }
 
 
-def _number(kind: type, *, above: float):
-    """A type for the parser: finite numbers above a limit."""
+def _number(kind: type, *, least: float = -math.inf, above: float = -math.inf):
+    """A type for the parser: finite numbers, from a least one on or above a limit."""
+    rule = "a whole number" if kind is int else "a number"
+    rule += f" above {above}" if above > least else f" of at least {least}"
 
     def parse(text: str):
         try:
             value = kind(text)
         except ValueError:
             value = math.nan
-        if not above < value < math.inf:
-            raise argparse.ArgumentTypeError(f"must be a number above {above}. Received: {text!r}")
+        if not (least <= value < math.inf and value > above):
+            raise argparse.ArgumentTypeError(f"must be {rule}. Received: {text!r}")
         return value
 
     return parse
 
 
-_COUNT, _SEED, _LENGTH = _number(int, above=0), _number(int, above=-1), _number(int, above=15)
-_SCALE, _AT_LEAST_0 = _number(float, above=0), _number(float, above=-1e-9)
+_COUNT, _SEED, _LENGTH = _number(int, least=1), _number(int, least=0), _number(int, least=16)
+_SCALE, _AT_LEAST_0 = _number(float, above=0), _number(float, least=0)
 
 # Defaults of `train` for a network that is yet to be trained.
 NEW_NETWORK = {"weights": "imagenet", "stages": 6, "dtype": "float32"}
