@@ -5,7 +5,7 @@ Description: The comparison of Rim, Kim, Choi and Hong: two backbones, one proto
     python examples/compare_backbones.py --scale small --output comparison
 
 `--scale paper` is the paper's protocol on COCO 2017; `--scale small` runs all of it with drawn people in
-about an hour on two CPU cores that have bfloat16. Stopped, and started again, it goes on where it was.
+under an hour on two CPU cores that have bfloat16. Stopped, and started again, it goes on where it was.
 """
 
 import argparse
@@ -35,7 +35,7 @@ small, output = arguments.scale == "small", arguments.output
 
 size, batch_size, num_stages = ((128, 128), 16, 2) if small else ((368, 368), 4, 6)
 crops = {"input_size": size, "batch_size": batch_size, "augment": not small, "shuffle": True, "seed": 0}
-steps = arguments.steps or (1000 if small else 550_000)
+steps = arguments.steps or (800 if small else 550_000)
 steps_per_epoch = max(steps // (10 if small else 550), 1)
 steps -= steps % steps_per_epoch  # whole epochs, of which the tables count their steps
 checkpoints = [max(round(share * steps / steps_per_epoch), 1) for share in (0.4, 0.8, 1)]  # in epochs
