@@ -157,6 +157,7 @@ def test_equal_seeds_give_equal_maps_and_others_give_others():
 
 BAD = [
     ({"scale": (1.1, 0.5)}, r"`scale` must be a range of positive factors.*Received: \(1\.1, 0\.5\)"),
+    ({"scale": 1.0}, r"`scale` must be a range of positive factors.*Received: 1\.0"),
     ({"scale": (0, 1)}, "`scale` must be a range of positive factors"),
     ({"rotation": -1}, "`rotation` must be between 0 and 180 degrees. Received: -1"),
     ({"shift": -0.1}, "`shift` must be at least 0"),

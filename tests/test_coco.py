@@ -93,7 +93,7 @@ def test_people_without_keypoints_and_crowds_are_regions_to_ignore(write, arm):
         [[0, 0], [5, 0], [5, 5]],
     ]
     (crowd,) = two.ignore
-    assert rle.area(crowd) == 3000
+    assert crowd["counts"] == [0, 3000]
 
 
 def test_a_crowd_needs_no_keypoints(write, arm):
@@ -101,8 +101,15 @@ def test_a_crowd_needs_no_keypoints(write, arm):
         del labels["annotations"][2]["keypoints"]
 
     _, two = coco_samples("", write(change), skeleton=arm)
-    (crowd,) = two.ignore
-    assert rle.area(crowd) == 3000
+    assert len(two.ignore) == 1
+
+
+def test_an_outline_may_be_one_polygon_without_the_list_of_them(write, arm):
+    def change(labels):
+        labels["annotations"][1]["segmentation"] = [0, 0, 5, 0, 5, 5]
+
+    (one, _) = coco_samples("", write(change), skeleton=arm)
+    assert [region.tolist() for region in one.ignore] == [[[0, 0], [5, 0], [5, 5]]]
 
 
 def test_without_an_outline_the_box_is_ignored(write, arm):
@@ -147,6 +154,16 @@ FAULTY = {
         "(id 11).",
     ),
     "no box": (lambda labels: labels["annotations"][0].pop("bbox"), "Received: [] in image one.jpg (id 11)."),
+    "null for a box": (of(0, bbox=None), "Received: [] in image one.jpg (id 11)."),
+    "null for keypoints": (of(0, keypoints=None), "4 keypoints. Received: 0 in image one.jpg (id 11)."),
+    "no category": (
+        lambda labels: labels["annotations"][0].pop("category_id"),
+        "annotation 101: `category_id` must be there. Lacking in image one.jpg (id 11).",
+    ),
+    "no box and no id": (
+        lambda labels: labels["annotations"].append({"image_id": 11, "category_id": 7, "iscrowd": 1}),
+        "annotation without id: `bbox` must hold x, y, width and height. Received: []",
+    ),
     "keypoints of another length": (
         of(0, keypoints=[1, 2, 2] * 3),
         "annotation 101: `keypoints` must hold 3 numbers for each of the category's 4 keypoints. Received: 9 "
@@ -184,6 +201,10 @@ REFUSED = {
     "no annotations": (
         lambda labels: labels.pop("annotations"),
         r"labels\.json is not a COCO keypoint file: it lacks annotations",
+    ),
+    "an image without its size": (
+        lambda labels: [labels["images"][1].pop(side) for side in ("height", "width")],
+        r"labels\.json: image \{'id': 12, 'file_name': 'two\.jpg'\} lacks height, width",
     ),
     "a keypoint that the labels lack": (
         lambda labels: labels["categories"][1].update(keypoints=["wrist", "shoulder", "hand", "tattoo"]),

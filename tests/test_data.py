@@ -304,6 +304,19 @@ REFUSED = {
         {"input_size": (64, 100)},
         r"`input_size` must be height and width, multiples of the stride 8\. Received: \(64, 100\)",
     ),
+    "a size of one side": ({"input_size": (64,)}, r"must be height and width, .* Received: \(64,\)"),
+    "a size that is a number": ({"input_size": 64}, "must be height and width, .* Received: 64"),
+    "a stride of 0": ({"stride": 0}, "`stride` and `batch_size` must be at least 1. Received: 0 and 4"),
+    "empty batches": ({"batch_size": 0}, "`stride` and `batch_size` must be at least 1. Received: 8 and 0"),
+    "no epoch": ({"repeat": 0}, "`repeat` must be at least 1, or -1 for no end. Received: 0"),
+    "larger batches than there are crops": (
+        {"batch_size": 1000, "drop_remainder": True},
+        r"There must be a batch\. Received: \d+ crop\(s\) .*`batch_size=1000` and `drop_remainder=True`",
+    ),
+    "nothing left for a worker": (
+        {"shard": (99, 100)},
+        r"There must be a batch\. Received: 0 crop\(s\) of \d+, with `shard=\(99, 100\)`",
+    ),
     "a shard beyond the last": ({"shard": (3, 3)}, r"`shard` must be .* Received: \(3, 3\)"),
     "another skeleton": (
         {"skeleton": Skeleton("dot", keypoints=["dot"])},

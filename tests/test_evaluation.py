@@ -347,6 +347,25 @@ def test_the_callback_refuses_numbers_below_one(options):
         CocoEvaluation("images", "labels.json", **options)
 
 
+def test_the_callback_refuses_arguments_that_no_one_takes(tmp_path):
+    with pytest.raises(TypeError, match="`CocoEvaluation` has no such argument: evry"):
+        CocoEvaluation(tmp_path, tmp_path, evry=2)
+
+
+def test_the_callback_refuses_a_network_of_another_skeleton_before_the_training(folder, arm_model):
+    callback = CocoEvaluation(*folder(seen_as_labelled(ONE)), input_size=(240, 320))
+    callback.set_model(arm_model)
+    with pytest.raises(ValueError, match="must give the maps of COCO_18"):
+        callback.on_train_begin()
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_of_no_one_is_refused(batch_size, folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE))
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1"):
+        evaluate_coco(arm_model, images, labels, skeleton=arm, batch_size=batch_size)
+
+
 def test_the_callback_refuses_labels_that_are_not_there_before_the_training(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"must exist. Not there: .*labels\.json"):
         CocoEvaluation(tmp_path, tmp_path / "labels.json")

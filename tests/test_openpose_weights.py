@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import caffe_network
-from keras_openpose import COCO_18, MPI_15, from_preset
+from keras_openpose import COCO_18, MPI_15, from_preset, openpose
+from keras_openpose.converters.cmu import load_cmu
 from test_keras2_and_npy_files import keras2_file
 from torch_files import CONTAINERS
 
@@ -105,6 +106,12 @@ MISTAKES = {
 def test_the_comparison_sees(mistake, model, coco):
     with caffe_network.changed(model, *MISTAKES[mistake]):
         assert coco.largest_difference(model) > 10 * SAME
+
+
+def test_layers_that_the_published_network_lacks_are_listed(coco):
+    other = openpose("vgg19", num_stages=1, feature_channels=(256, 128, 128))
+    with pytest.raises(ValueError, match=r"2 not filled: features_conv3/bias, features_conv3/kernel"):
+        load_cmu(other, coco.file, network="openpose")
 
 
 def test_the_comparison_sees_a_skipped_stage(model, coco):

@@ -143,11 +143,12 @@ def test_a_constant_rate_is_of_the_code_not_of_the_backup():
         ({"steps": 0}, r"`steps` must be at least 1\. Received: 0"),
         ({"learning_rate": 0.0}, r"`learning_rate` must be above 0\. Received: 0\.0"),
         ({"warmup_steps": -1}, "`warmup_steps` must be at least 0"),
+        ({"warmup_steps": 10}, r"`warmup_steps` must be at least 0 and below 10, `steps`\. Received: 10"),
         ({"weight_decay": -1e-4}, "`weight_decay` must be at least 0"),
         ({"clipnorm": 0.0}, "`clipnorm` must be above 0"),
         ({"ema": 0.0}, "`ema` must be above 0 and below 1"),
         ({"ema": 1.0}, "`ema` must be above 0 and below 1"),
-        ({"schedule": "step", "steps": 136_106}, "after 136,106 steps.*Choose 'cosine' or 'constant'"),
+        ({"schedule": "step", "steps": 137_106}, "136,106 steps after .*Choose 'cosine' or 'constant'"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

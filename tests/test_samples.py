@@ -59,6 +59,11 @@ REFUSED = {
         {"keypoints": [[(1, 2)], [NAN]]},
         r"Every person of a\.jpg \(id 7\) must have a labelled keypoint.*Without: \[1\]",
     ),
+    "a region of two corners": (
+        {"keypoints": [[(1, 2)]], "ignore": [np.zeros((2, 2))]},
+        r"Polygons in `ignore` of a\.jpg \(id 7\) must have shape .*three at least. Received: \(2, 2\)",
+    ),
+    "a region in COCO's flat form": ({"keypoints": [[(1, 2)]], "ignore": [np.zeros(8)]}, r"Received: \(8,\)"),
     "a box too few": (
         {"keypoints": [[(1, 2)], [(3, 4)]], "boxes": [[1, 2, 3, 4]]},
         r"`boxes` of a\.jpg \(id 7\) with 2 people must have shape \(2, 4\)\. Received: \(1, 4\)",

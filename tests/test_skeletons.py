@@ -186,6 +186,10 @@ WRONG = {
         {"derived": {"tip": ("left", "middle")}},
         "`derived` names the unknown keypoint 'middle'",
     ),
+    "a keypoint derived before its source": (
+        {"derived": {"left": ("right", "tip"), "tip": ("left", "right")}},
+        r"in `derived`, 'left' must come after its sources. Before: \['tip'\]",
+    ),
     "a limb of three": (
         {"limbs": [("left", "right", "tip")]},
         r"`limbs` must hold pairs of keypoint names. Received: \('left', 'right', 'tip'\)",

@@ -46,7 +46,7 @@ class Augmentation:
     color_jitter: float = 0.0
 
     def __post_init__(self):
-        low, high = self.scale
+        low, high = self.scale if np.shape(self.scale) == (2,) else (0, 0)
         rules = {
             "person_height": (self.person_height > 0, "positive"),
             "scale": (0 < low <= high, "a range of positive factors, the smaller first"),

@@ -4,7 +4,6 @@ import json
 import os
 
 import numpy as np
-from pycocotools import mask as rle
 
 from keras_openpose.samples import PoseSample, report_problems
 from keras_openpose.skeletons import COCO_18, Skeleton
@@ -42,11 +41,12 @@ def coco_samples(
     records = {record["id"]: record for record in labels["images"]}
     people, problems = {image_id: [] for image_id in records}, {}
     for person in labels["annotations"]:
-        category, record = categories.get(person["category_id"]), records.get(person["image_id"])
-        if category is None:
+        category, record = categories.get(person.get("category_id")), records.get(person.get("image_id"))
+        if category is None and "category_id" in person:
             continue
         if problem := _problem(person, category, record):
-            problems.setdefault(person["image_id"], f"{annotations}, annotation {person['id']}: {problem}")
+            number = person.get("id", "without id")
+            problems.setdefault(person.get("image_id"), f"{annotations}, annotation {number}: {problem}")
         else:
             people[person["image_id"]].append(person)
     report_problems(list(problems.values()), on_error)
@@ -62,10 +62,11 @@ def coco_samples(
 def _read_labels(path) -> dict:
     def shrink(record):  # numbers as arrays while the file is read: lists take ten times the memory
         if "image_id" in record:
-            record["keypoints"] = np.array(record.get("keypoints", ()), np.float32)
+            record["keypoints"] = np.array(record.get("keypoints") or (), np.float32)
             outline = record.get("segmentation")
             if isinstance(outline, list):
-                record["segmentation"] = [np.array(polygon, np.float32) for polygon in outline]
+                polygons = outline if outline and isinstance(outline[0], list) else [outline]
+                record["segmentation"] = [np.array(polygon, np.float32) for polygon in polygons]
         return record
 
     with open(path, encoding="utf-8") as file:
@@ -76,6 +77,9 @@ def _read_labels(path) -> dict:
     missing = [key for key in ("images", "annotations", "categories") if key not in labels]
     if missing:
         raise ValueError(f"{path} is not a COCO keypoint file: it lacks {', '.join(missing)}.")
+    for record in labels["images"]:
+        if missing := {"id", "file_name", "width", "height"} - record.keys():
+            raise ValueError(f"{path}: image {record} lacks {', '.join(sorted(missing))}.")
     return labels
 
 
@@ -98,10 +102,12 @@ def _keypoint_categories(labels: dict, path, skeleton: Skeleton) -> dict[int, li
     return categories
 
 
-def _problem(person: dict, names: list[str], record: dict | None) -> str | None:
+def _problem(person: dict, names: list[str] | None, record: dict | None) -> str | None:
     if record is None:
-        return f"its image (id {person['image_id']}) is not among the file's images."
-    image, box = f"{record['file_name']} (id {record['id']})", person.get("bbox", ())
+        return f"its image (id {person.get('image_id')}) is not among the file's images."
+    image, box = f"{record['file_name']} (id {record['id']})", person.get("bbox") or ()
+    if names is None:
+        return f"`category_id` must be there. Lacking in image {image}."
     if len(person["keypoints"]) != 3 * len(names) and not person.get("iscrowd"):
         return (
             f"`keypoints` must hold 3 numbers for each of the category's {len(names)} keypoints. "
@@ -159,8 +165,7 @@ def _regions(person: dict) -> list:
     """Outline of a person in the form of `PoseSample.ignore`; the box where there is none."""
     outline = person.get("segmentation")
     if isinstance(outline, dict):
-        packed = isinstance(outline["counts"], (str, bytes))
-        return [outline if packed else rle.frPyObjects(outline, *outline["size"])]
+        return [outline]
     polygons = [polygon.reshape(-1, 2) for polygon in outline or () if len(polygon) >= 6]
     x, y, width, height = person["bbox"]
     return polygons or [np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])]

@@ -152,7 +152,7 @@ def pose_dataset(
         assert targets["heatmaps"].shape == (1, 8, 12, 4) and targets["pafs"].shape == (1, 8, 12, 2)
         ```
     """
-    _check_options(input_size, stride, shard)
+    _check_options(input_size, stride, batch_size, repeat, shard)
     augmentation = Augmentation() if augment is True else augment or None
     table = _tabulate(_usable(samples, skeleton, on_error), skeleton, input_size, augmentation, cache)
 
@@ -165,6 +165,11 @@ def pose_dataset(
     draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
     dataset = tf.data.Dataset.zip(dataset.repeat(repeat), draws)
     length = dataset.cardinality()
+    if 0 <= length < (batch_size if drop_remainder else 1):
+        raise ValueError(
+            f"There must be a batch. Received: {length} crop(s) of {len(table.photographs)}, with "
+            f"`shard={shard}`, `batch_size={batch_size}` and `drop_remainder={drop_remainder}`."
+        )
 
     aim = partial(_aim, table, size=input_size, augmentation=augmentation)
     draw = partial(_draw, table, skeleton=skeleton, size=input_size, stride=stride, augmentation=augmentation)
@@ -322,8 +327,14 @@ def _usable(samples: Sequence[PoseSample], skeleton: Skeleton, on_error: str) ->
     return usable
 
 
-def _check_options(input_size, stride, shard):
-    if any(length <= 0 or length % stride for length in input_size):
+def _check_options(input_size, stride, batch_size, repeat, shard):
+    if stride < 1 or batch_size < 1:
+        raise ValueError(
+            f"`stride` and `batch_size` must be at least 1. Received: {stride} and {batch_size}."
+        )
+    if repeat < 1 and repeat != -1:
+        raise ValueError(f"`repeat` must be at least 1, or -1 for no end. Received: {repeat}.")
+    if np.shape(input_size) != (2,) or any(length <= 0 or length % stride for length in input_size):
         raise ValueError(
             f"`input_size` must be height and width, multiples of the stride {stride}. "
             f"Received: {input_size}."

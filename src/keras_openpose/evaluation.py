@@ -1,6 +1,7 @@
 """COCO's keypoint figures, over every image asked for."""
 
 import contextlib
+import inspect
 import io
 import json
 import os
@@ -13,6 +14,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
+from keras_openpose.decoding import decode_poses
+from keras_openpose.forward import forward_pass
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
 from keras_openpose.people_json import poses_to_coco
@@ -71,6 +74,8 @@ def evaluate_coco(
         assert set(figures) >= {"AP", "AP50", "AR"}
         ```
     """
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
     truth = _read_labels(annotations)
     category = _keypoint_category(truth, annotations)
     ids = sorted(truth.imgs) if image_ids is None else list(dict.fromkeys(map(int, image_ids)))
@@ -119,6 +124,7 @@ class CocoEvaluation(keras.callbacks.Callback):
 
     Raises:
         ValueError: `every` or `pictures` is less than 1.
+        TypeError: an argument is none of these.
         FileNotFoundError: `images` or `annotations` is not there; said before the training begins.
 
     Example:
@@ -142,12 +148,19 @@ class CocoEvaluation(keras.callbacks.Callback):
         super().__init__()
         if every < 1 or pictures < 1:
             raise ValueError(f"`every` and `pictures` must be at least 1. Received: {every} and {pictures}.")
+        known = {*_arguments(evaluate_coco), *_arguments(predict_poses), *_arguments(decode_poses)}
+        if strangers := set(evaluate) - known:
+            raise TypeError(f"`CocoEvaluation` has no such argument: {', '.join(sorted(strangers))}.")
         for path in (images, annotations):
             if not os.path.exists(path):
                 raise FileNotFoundError(f"`images` and `annotations` must exist. Not there: {path}.")
         self.images, self.annotations, self.every, self.pictures = images, annotations, every, pictures
         self.evaluate = {"verbose": False, **evaluate}
         self.log_dir, self._writer = log_dir, None
+
+    def on_train_begin(self, logs=None):
+        """Refuses a network that the skeleton does not fit."""
+        forward_pass(self.model, self.evaluate.get("skeleton", COCO_18))
 
     def on_epoch_end(self, epoch, logs=None):
         """Evaluates, and adds the figures to the logs."""
@@ -209,6 +222,10 @@ def coco_figures(
         name: 100 * float(value) if value >= 0 else -1.0
         for name, value in zip(FIGURES, evaluation.stats, strict=True)
     }
+
+
+def _arguments(function) -> list[str]:
+    return list(inspect.signature(function).parameters)
 
 
 def _read_labels(path) -> COCO:

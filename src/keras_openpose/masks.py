@@ -32,7 +32,11 @@ def pack_regions(regions: Sequence[np.ndarray | dict]) -> np.ndarray:
         bitmaps.append(rle.decode(rle.merge(rle.frPyObjects(outlines, max(height, 1), max(width, 1)))))
     # A bitmap's cell stands for the pixel at its middle.
     middle = slice(_STRIDE // 2, None, _STRIDE)
-    bitmaps += [rle.decode(region)[middle, middle] for region in regions if isinstance(region, dict)]
+    for region in regions:
+        if isinstance(region, dict):
+            packed = isinstance(region["counts"], (str, bytes))
+            region = region if packed else rle.frPyObjects(region, *region["size"])
+            bitmaps.append(rle.decode(region)[middle, middle])
     if not bitmaps:
         return np.zeros(0, np.int32)
 

@@ -28,7 +28,7 @@ class ConvMuon(keras.optimizers.AdamW):
     Args:
         learning_rate: a number or a schedule. Defaults to 4e-3.
         momentum: of the gradients of kernels. Defaults to 0.95.
-        exclude: regular expressions; kernels in whose path one is found, such as
+        exclude: regular expressions, or one; kernels in whose path one is found, such as
             `stage2_heatmaps/kernel`, are AdamW's. Meant for the last layers. Defaults to none.
         **options: as in `keras.optimizers.AdamW`.
 
@@ -44,9 +44,12 @@ class ConvMuon(keras.optimizers.AdamW):
         ```
     """
 
-    def __init__(self, learning_rate=4e-3, *, momentum: float = 0.95, exclude: Sequence[str] = (), **options):
+    def __init__(
+        self, learning_rate=4e-3, *, momentum: float = 0.95, exclude: Sequence[str] | str = (), **options
+    ):
         super().__init__(learning_rate, **options)
-        self.momentum, self.exclude = momentum, list(exclude)
+        self.momentum = momentum
+        self.exclude = [exclude] if isinstance(exclude, str) else list(exclude)
 
     def build(self, variables):
         """Sorts the variables into Muon's and AdamW's."""

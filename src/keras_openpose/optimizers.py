@@ -40,9 +40,10 @@ def make_optimizer(
         learning_rate: the highest. Defaults to 5e-4 for AdamW and 4e-5 for SGD, which is the paper's and
             belongs to `StageLoss("caffe")`.
         schedule: `"cosine"` falls to 0 over the training, `"step"` is multiplied by 0.333 after every
-            136,106 steps as CMU did, `"constant"` stays. Defaults to `"cosine"`.
-        warmup_steps: so many steps the learning rate rises from 0. Defaults to a twentieth of `steps`, at
-            most 1,000.
+            136,106 steps as CMU did, counted from the end of the warm-up, `"constant"` stays. Defaults to
+            `"cosine"`.
+        warmup_steps: so many steps, fewer than `steps`, the learning rate rises from 0. Defaults to a
+            twentieth of `steps`, at most 1,000.
         weight_decay: of kernels only, never of biases or normalisation. Defaults to 1e-4 for AdamW and
             5e-4 for SGD.
         clipnorm: largest norm of all gradients together. Defaults to no limit.
@@ -75,17 +76,18 @@ def make_optimizer(
     for argument, value, valid, valid_range in (
         ("steps", steps, steps >= 1, "at least 1"),
         ("learning_rate", learning_rate, learning_rate > 0, "above 0"),
-        ("warmup_steps", warmup_steps, warmup_steps >= 0, "at least 0"),
+        ("warmup_steps", warmup_steps, 0 <= warmup_steps < steps, f"at least 0 and below {steps}, `steps`"),
         ("weight_decay", weight_decay, weight_decay >= 0, "at least 0"),
         ("clipnorm", clipnorm, clipnorm is None or clipnorm > 0, "above 0"),
         ("ema", ema, ema is None or 0 < ema < 1, "above 0 and below 1"),
     ):
         if not valid:
             raise ValueError(f"`{argument}` must be {valid_range}. Received: {value}.")
-    if schedule == "step" and steps <= _STEP_SIZE:
+    if schedule == "step" and steps - warmup_steps <= _STEP_SIZE:
         raise ValueError(
-            f"`schedule` 'step' lowers the learning rate after {_STEP_SIZE:,} steps, and the training has "
-            f"{steps:,}. Choose 'cosine' or 'constant', or train longer."
+            f"`schedule` 'step' lowers the learning rate {_STEP_SIZE:,} steps after the warm-up of "
+            f"{warmup_steps:,}, and the training has {steps:,}. "
+            "Choose 'cosine' or 'constant', or train longer."
         )
     if schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, max(steps - warmup_steps, 1))

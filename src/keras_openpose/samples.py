@@ -19,14 +19,17 @@ class PoseSample:
     """A photograph and its people. All coordinates are pixels of the photograph, `(x, y)`.
 
     Args:
-        image: path of a JPEG, PNG, BMP or GIF file, or a `uint8` RGB array `(height, width, 3)`.
+        image: path of a JPEG, PNG, GIF or BMP file (no BMP with a palette, which TensorFlow takes for
+            grey), or a `uint8` RGB array `(height, width, 3)`.
         keypoints: `(people, keypoints, 2)`, in the order of the skeleton; NaN where unlabelled.
             Derived keypoints, such as the neck, may stay NaN: `pose_dataset` fills them in.
         boxes: `(people, 4)`: x, y, width, height. Defaults to the box around each person's
-            keypoints. Training crops are scaled by its height and centred on it.
+            keypoints. Training crops are scaled by its height and centred on it. Someone of one
+            keypoint, or with all in a row, needs one given: without area there is no crop.
         areas: `(people,)`, square pixels that each person covers. Defaults to that of the box.
         ignore: outlines of what training must neither learn nor punish, such as people without
-            keypoints: polygons `(corners, 2)`, or masks as COCO RLE (`pycocotools.mask.encode`).
+            keypoints: polygons `(corners, 2)` of at least three corners, or masks as COCO RLE
+            (`pycocotools.mask.encode`, or the numbers of COCO's crowds).
         image_id: what the labels call the image; shown in messages.
         size: height and width of the image. Defaults to what the file says, which `pose_dataset`
             then has to look up.
@@ -65,6 +68,12 @@ class PoseSample:
                 f"Every person of {self} must have a labelled keypoint; the outline of one without belongs "
                 f"into `ignore`. Without: {np.flatnonzero(unlabelled.all(-1)).tolist()}."
             )
+        for region in self.ignore:
+            if not isinstance(region, dict) and (np.ndim(region) != 2 or np.shape(region) < (3, 2)):
+                raise ValueError(
+                    f"Polygons in `ignore` of {self} must have shape (corners, 2), three at least. "
+                    f"Received: {np.shape(region)}."
+                )
         size = self.size
         if isinstance(self.image, np.ndarray):
             if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:

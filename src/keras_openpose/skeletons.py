@@ -26,13 +26,14 @@ class Skeleton:
         sigmas: OKS constant of each keypoint, in the order of `keypoints` (COCO: nose 0.026 to
             hip 0.107). Defaults to 0.07 for each, about the mean of COCO's.
         derived: keypoints that labels lack, by name, each with the two keypoints that it lies
-            midway between, such as `{"neck": ("left_shoulder", "right_shoulder")}`.
+            midway between, such as `{"neck": ("left_shoulder", "right_shoulder")}`; in this order.
         auxiliary_limbs: members of `limbs` that help to find a person but are not part of the
             drawn figure, such as OpenPose's ear to shoulder.
 
     Raises:
         ValueError: a limb, flip or derived keypoint names an unknown keypoint, a name or limb
-            stands twice, a flip is one-sided, or the mirror of a limb is no limb.
+            stands twice, a keypoint is derived before its sources, a flip is one-sided, or the mirror
+            of a limb is no limb.
 
     Example:
         ```python
@@ -153,6 +154,11 @@ class Skeleton:
         for field, pairs in named.items():
             for pair in pairs:
                 self._check_pair(field, pair)
+        for n, (name, sources) in enumerate(self.derived):
+            if not_yet := {later for later, _ in self.derived[n:]} & set(sources):
+                raise ValueError(
+                    f"{where} in `derived`, {name!r} must come after its sources. Before: {sorted(not_yet)}."
+                )
         self._check_flips()
         strangers = set(self.auxiliary_limbs) - set(self.limbs)
         if strangers:

@@ -57,7 +57,8 @@ def train(
             else `StageLoss()`.
         freeze_backbone_steps: so many steps more, before the others, in which the backbone keeps its weights
             (its layers are those named neither `features…` nor `stage…`), with an optimiser and a schedule
-            of their own, `"constant"` in place of `"step"`. Defaults to 0.
+            of their own, `"constant"` in place of `"step"`, warmed up for half of them at most. Defaults
+            to 0.
         validation: folder of photographs and COCO labels, for `CocoEvaluation`. Defaults to none.
         validate: arguments of `CocoEvaluation`, such as `every` or `input_size`.
         tensorboard: write logs for TensorBoard, which must be installed. Defaults to False.
@@ -132,13 +133,13 @@ def train(
         return history
 
     if freeze_backbone_steps:
-        # In so few steps the learning rate would not step, which `make_optimizer` refuses.
-        constant = {"schedule": "constant"} if recipe.get("schedule") == "step" else {}
-        _train_frozen(
-            model,
-            folder / "frozen",
-            lambda folder: fit(folder, freeze_backbone_steps, {**recipe, **constant}),
-        )
+        # Of so few steps `make_optimizer` may refuse a learning rate that steps, and a warm-up as long.
+        short = dict(recipe)
+        if short.get("schedule") == "step":
+            short["schedule"] = "constant"
+        if short.get("warmup_steps"):
+            short["warmup_steps"] = min(short["warmup_steps"], freeze_backbone_steps // 2)
+        _train_frozen(model, folder / "frozen", lambda folder: fit(folder, freeze_backbone_steps, short))
     history = fit(folder, steps, recipe)
     # Without optimiser and loss, which only this package can load.
     _save_whole(keras.Model(model.input, model.output, name=model.name).save, folder / "model.keras")

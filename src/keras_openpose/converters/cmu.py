@@ -100,11 +100,12 @@ def _reader(path: str | os.PathLike) -> Callable[[str | os.PathLike], dict[str, 
     return next((reader for begin, reader in _READERS.items() if start.startswith(begin)), read_caffemodel)
 
 
-def _their_name(layer: str, network: str) -> str:
+def _their_name(layer: str, network: str) -> str | None:
+    """What the published network calls a layer; None if it has none of the kind."""
     for ours, theirs in _LAYERS[network].items():
         if found := re.fullmatch(ours, layer):
             return found.expand(theirs)
-    raise KeyError(layer)
+    return None
 
 
 def _kernel(array: np.ndarray) -> np.ndarray:

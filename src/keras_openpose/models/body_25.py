@@ -9,7 +9,7 @@ import os
 import keras
 from keras import layers
 
-from keras_openpose.models.stages import check_input_shape, stage_outputs
+from keras_openpose.models.stages import check_input_shape, check_limbs, stage_outputs
 from keras_openpose.models.vgg import vgg_features
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import BODY_25, Skeleton
@@ -60,6 +60,7 @@ def body_25(
         ```
     """
     check_input_shape(input_shape, multiple=8)
+    check_limbs(skeleton)
     images = keras.Input(input_shape, name="images")
     x = vgg_features(images, (2, 2, 4, 1))
     x = _conv(x, 512, 3, "block4_{}2")

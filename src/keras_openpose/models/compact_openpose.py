@@ -13,7 +13,7 @@ import os
 import keras
 from keras import layers
 
-from keras_openpose.models.stages import check_input_shape, stage_outputs
+from keras_openpose.models.stages import check_input_shape, check_limbs, stage_outputs
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -63,6 +63,7 @@ def compact_openpose(
     if num_stages < 1:
         raise ValueError(f"`num_stages` must be at least 1. Received: {num_stages}.")
     check_input_shape(input_shape, multiple=16)
+    check_limbs(skeleton)
     images = keras.Input(input_shape, name="images")
     features = _features(images)
 

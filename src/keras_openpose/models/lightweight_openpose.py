@@ -9,7 +9,7 @@ import os
 import keras
 from keras import layers
 
-from keras_openpose.models.stages import check_input_shape, stage_outputs
+from keras_openpose.models.stages import check_input_shape, check_limbs, stage_outputs
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -73,6 +73,7 @@ def lightweight_openpose(
     if num_refinement_stages < 0:
         raise ValueError(f"`num_refinement_stages` must be at least 0. Received: {num_refinement_stages}.")
     check_input_shape(input_shape, multiple=8)
+    check_limbs(skeleton)
     channels = skeleton.num_keypoints + 1, 2 * skeleton.num_limbs
     images = keras.Input(input_shape, name="images")
     features = _features(_backbone(images))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import keras
 from keras import layers, ops
 
-from keras_openpose.models.stages import check_input_shape, stage_outputs
+from keras_openpose.models.stages import check_input_shape, check_limbs, stage_outputs
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -148,6 +148,7 @@ def mobilenet_openpose(
     if variant not in _VARIANTS:
         raise ValueError(f"`variant` must be one of: {', '.join(_VARIANTS)}. Received: {variant!r}.")
     check_input_shape(input_shape, multiple=16)
+    check_limbs(skeleton)
     network = _VARIANTS[variant]
 
     images = keras.Input(input_shape, name="images")

@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from keras_openpose.backbones import apply_backbone, load_imagenet_weights
-from keras_openpose.models.stages import check_input_shape, stage_outputs
+from keras_openpose.models.stages import check_input_shape, check_limbs, stage_outputs
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -67,6 +67,7 @@ def openpose(
     if num_stages < 1:
         raise ValueError(f"`num_stages` must be at least 1. Received: {num_stages}.")
     check_input_shape(input_shape, multiple=8)
+    check_limbs(skeleton)
     images = keras.Input(input_shape, name="images")
     features = apply_backbone(backbone, images)
     for n, channels in enumerate(feature_channels, 1):
@@ -81,12 +82,13 @@ def openpose(
         if stage < num_stages:
             x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, features])
 
-    name = backbone.name if isinstance(backbone, keras.Model) else backbone
+    own = isinstance(backbone, keras.Model)
+    name = backbone.name if own else backbone
     model = keras.Model(images, stage_outputs(*zip(*stages, strict=True)), name=f"openpose_{name}")
     if weights == "imagenet":
         load_imagenet_weights(model, backbone)
     else:
-        load_weights(model, weights, preset=f"openpose_{name}_coco")
+        load_weights(model, weights, preset="" if own else f"openpose_{name}_coco")
     return model
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from keras import ops
 
+from keras_openpose.skeletons import Skeleton
+
 
 def check_input_shape(input_shape: Sequence[int | None], *, multiple: int):
     """Refuse an input shape that is not (height, width, 3) in multiples of a number of pixels."""
@@ -12,6 +14,15 @@ def check_input_shape(input_shape: Sequence[int | None], *, multiple: int):
         raise ValueError(
             f"`input_shape` must be (height, width, 3), height and width multiples of {multiple} or None. "
             f"Received: {input_shape}."
+        )
+
+
+def check_limbs(skeleton: Skeleton):
+    """Refuse a skeleton without limbs, for a network with PAFs."""
+    if not skeleton.num_limbs:
+        raise ValueError(
+            f"`skeleton` must have limbs, along which the network's PAFs run. {skeleton.name} has none; "
+            "`hand_openpose` has no PAFs."
         )
 
 
