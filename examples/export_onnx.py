@@ -20,13 +20,15 @@ _, height, width, _ = session.get_inputs()[0].shape
 # The photograph, aspect kept, in the top left of the size that the network takes.
 image = ko.read_image(photo)
 scale = min(height / image.shape[0], width / image.shape[1])
-fitted = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+fitted_size = round(scale * image.shape[1]), round(scale * image.shape[0])
+fitted = cv2.resize(image, fitted_size, interpolation=cv2.INTER_AREA)
 canvas = np.zeros((1, height, width, 3), np.float32)
 canvas[0, : fitted.shape[0], : fitted.shape[1]] = fitted
 
 heatmaps, pafs = session.run(["heatmaps", "pafs"], {"images": canvas})
 poses = ko.decode_poses(heatmaps[0], pafs[0])
-poses.keypoints[:] = (poses.keypoints + 0.5) / scale - 0.5  # back into the photograph
+back = np.divide(image.shape[1::-1], fitted_size)
+poses.keypoints[:] = (poses.keypoints + 0.5) * back - 0.5  # in pixels of the photograph
 cv2.imwrite(output, ko.draw_poses(image, poses)[..., ::-1])
 assert "keras" not in sys.modules
 print(f"{len(poses)} people")
