@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import io
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import pytest
 
 import keras_openpose as ko
 from keras_openpose.cli import main
+from keras_openpose.cli.export import _bytes
 from keras_openpose.cli.network import _PREDICT_OPTIONS, load_network
 from keras_openpose.cli.problems import Problems
 from keras_openpose.presets import PRESETS
@@ -261,6 +263,7 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
         (["detect", "a.jpg", "--model", "m", "--scales", "0"], "--scales: must be a number above 0"),
         (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "a whole number of at least 16"),
         (["detect", "--model", "m"], "PATH"),
+        (["detect", "a.jpg", "--model", "m", "--background", "black"], "--background needs --output"),
         (["trian"], "invalid choice"),
         (["train", "images", "labels.json"], "--output"),
         ([], "COMMAND"),
@@ -612,6 +615,46 @@ def test_show_opens_a_window_until_q_is_pressed(run, tmp_path, monkeypatch):
     assert (code, errors) == (0, [])
     assert len(shown) == 4
     assert "4 frames, at most 2 people" in output
+
+
+def test_the_window_has_the_background_that_is_asked_for(run, photo, monkeypatch):
+    shown = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(cv2, "namedWindow", lambda *arguments: None)
+    monkeypatch.setattr(cv2, "imshow", lambda title, picture: shown.append(picture))
+    monkeypatch.setattr(cv2, "waitKey", lambda milliseconds: -1)
+    for background in ("image", "black"):
+        run("detect", photo, "--show", "--background", background, "--input-size", *SIZE)
+    assert (shown[1] > 0).sum() < (shown[0] > 0).sum()
+
+
+def test_a_name_that_the_terminal_cannot_show_does_not_end_the_work(dots, monkeypatch, tmp_path):
+    out = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    paths = [save(tmp_path / name, photograph([person(50, 50)])) for name in ("a.png", "日本.png")]
+    assert main(["detect", *map(str, paths), "--model", str(dots)]) == 0
+    out.flush()
+    lines = out.buffer.getvalue().decode("ascii").splitlines()
+    assert len(lines) == 2
+    assert "\\u65e5\\u672c.png: 1 person" in lines[1]
+
+
+def test_what_an_export_takes_is_its_own_files(tmp_path):
+    for name, size in (("network.tflite", 10), ("network.xml", 3), ("network.bin", 100)):
+        (tmp_path / name).write_bytes(bytes(size))
+    assert _bytes(tmp_path / "network.tflite") == 10
+    assert _bytes(tmp_path / "network.xml") == 103
+
+
+def test_the_addresses_of_a_failed_download_keep_their_lines(capsys):
+    problems = Problems()
+    with problems.at("--preset body_25"):
+        raise ConnectionError("Could not be downloaded:\n  https://one\n  https://other")
+    assert capsys.readouterr().err.splitlines() == [
+        "keras-openpose: --preset body_25: Could not be downloaded:",
+        "  https://one",
+        "  https://other",
+    ]
 
 
 def test_people_of_a_video_keep_their_ids_in_the_json(run, tmp_path):

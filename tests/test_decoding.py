@@ -412,6 +412,33 @@ def test_each_argument_has_its_effect(name, arm, draw_maps):
     assert sizes(decode_poses(heatmaps, pafs, skeleton=arm, **{**options, **option})) == after
 
 
+def test_all_samples_may_be_asked_for(arm, draw_maps):
+    maps = draw_maps([[[20, 40], [84, 40], [148, 40]]], arm, (10, 22))
+    assert sizes(decode_poses(*maps, skeleton=arm, sample_fraction=1)) == [3]
+    assert sizes(decode_poses(*hollow_pafs(*maps), skeleton=arm, sample_fraction=1, merge_distance=0)) == [
+        1,
+        1,
+        1,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sample_fraction": 1.1}, r"`sample_fraction` must be from 0 to 1. Received: 1\.1"),
+        ({"num_samples": 0}, "`num_samples` must be at least 1. Received: 0"),
+    ],
+)
+def test_samples_out_of_range_are_refused(options, message, arm, draw_maps):
+    with pytest.raises(ValueError, match=message):
+        decode_poses(*draw_maps([], arm, (4, 4)), skeleton=arm, **options)
+
+
+def test_maps_without_cells_are_refused(arm):
+    with pytest.raises(ValueError, match=r"`heatmaps` for arm must have shape .* Received: \(0, 0, 4\)"):
+        decode_poses(np.zeros((0, 0, 4)), np.zeros((0, 0, 4)), skeleton=arm)
+
+
 def test_no_people_may_be_asked_for(arm, draw_maps):
     maps = draw_maps([[[20, 40], [84, 40], [148, 40]]], arm, (10, 22))
     assert len(decode_poses(*maps, skeleton=arm, max_people=0)) == 0

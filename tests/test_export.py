@@ -171,6 +171,19 @@ def test_an_existing_file_or_folder_is_replaced_whole(network, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["network", "network.tflite"]
 
 
+def test_a_folder_that_holds_something_else_is_left_alone(arm_model, tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/thesis.txt").write_text("all of it")
+    (tmp_path / "file").write_text("of value")
+    for name in ("models", "file"):
+        with pytest.raises(
+            FileExistsError, match="`path` must be a new folder, or one with an older SavedModel"
+        ):
+            ko.export_model(arm_model, tmp_path / name, format="tf_saved_model", size=SIZE)
+    assert (tmp_path / "models/thesis.txt").read_text() == "all of it"
+    assert (tmp_path / "file").read_text() == "of value"
+
+
 WRONG = {
     "an unknown format": ({"format": "caffe"}, r"`format` must be one of: tf_saved_model, onnx, .*'caffe'"),
     "an end that says nothing": (
@@ -235,6 +248,13 @@ def test_what_is_no_exported_network_is_told(tmp_path):
     (tmp_path / "network.pt").touch()
     with pytest.raises(ValueError, match=r"must be a folder or end in .onnx, .tflite, .xml"):
         ko.load_exported(tmp_path / "network.pt")
+
+
+def test_a_fixed_batch_of_several_is_refused(arm_model, tmp_path):
+    spec = keras.InputSpec(shape=(4, *SIZE, 3), dtype="float32", name="images")
+    arm_model.export(tmp_path / "network", format="tf_saved_model", input_signature=[spec], verbose=False)
+    with pytest.raises(ValueError, match=r"one by one, or batches of any size\. It takes 4"):
+        ko.load_exported(tmp_path / "network")
 
 
 def test_a_batch_is_run_one_by_one_where_the_network_takes_one():

@@ -414,6 +414,23 @@ def test_people_are_found_in_a_photograph_of_ten_thousand_pixels(refine, arm, ar
     np.testing.assert_allclose(from_left(poses), scaled(arms, 10), atol=cell / 2)
 
 
+def test_photographs_may_be_an_array_of_paths_or_of_arrays(arm, arm_model, photograph_arms, tmp_path):
+    images = [photograph_arms((240, 320), ARMS[:count]) for count in (1, 2)]
+    for number, image in enumerate(images):
+        cv2.imwrite(f"{tmp_path}/{number}.png", image[..., ::-1])
+    paths = np.array([f"{tmp_path}/0.png", f"{tmp_path}/1.png"])
+    objects = np.empty(2, object)
+    objects[:] = images
+    for batch in (paths, objects):
+        assert [len(poses) for poses in predict_poses(arm_model, batch, skeleton=arm)] == [1, 2]
+
+
+def test_the_size_may_be_an_array(arm, arm_model, photograph_arms):
+    image = photograph_arms((240, 320), ARMS)
+    found = predict_poses(arm_model, image, skeleton=arm, input_size=np.array([240, 320]))
+    assert len(found) == 3
+
+
 def test_photographs_may_come_from_a_generator(arm, arm_model, photograph_arms):
     images = (photograph_arms((240, 320), ARMS[:count]) for count in (1, 2))
     assert [len(poses) for poses in predict_poses(arm_model, images, skeleton=arm)] == [1, 2]
@@ -468,6 +485,10 @@ def test_a_model_of_another_kind_is_refused(kind, arm):
         pytest.param(
             {"input_size": (64, 64, 3)}, r"`input_size` must be \(height, width\)", id="three sides"
         ),
+        pytest.param(
+            {"input_size": 96}, r"`input_size` must be \(height, width\).* Received: 96", id="number"
+        ),
+        pytest.param({"scales": 2}, "`scales` must hold positive factors. Received: 2", id="one scale"),
         pytest.param({"scales": ()}, "`scales` must hold positive factors", id="no scale"),
         pytest.param(
             {"scales": (1, 0)}, r"`scales` must hold positive factors. Received: \(1, 0\)", id="zero"

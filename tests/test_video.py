@@ -94,6 +94,58 @@ def test_a_video_that_breaks_off_gives_its_frames_and_then_is_refused(broken_off
         video.check_complete()
 
 
+@pytest.mark.parametrize(("milliseconds", "whole"), [(10_285, True), (2_933, False)])
+def test_of_a_variable_rate_the_time_says_whether_it_is_whole(monkeypatch, tmp_path, milliseconds, whole):
+    """90 frames, of which the later ones stay for longer: 10.3 s, which are stated as 310 of a 30th each."""
+
+    class Capture:
+        left = 90
+
+        def __init__(self, source):
+            pass
+
+        def isOpened(self):
+            return True
+
+        def grab(self):
+            self.left -= 1
+            return self.left >= 0
+
+        def retrieve(self):
+            return True, np.zeros((8, 8, 3), np.uint8)
+
+        def get(self, what):
+            position = milliseconds * (90 - self.left - 1) / 89
+            return {
+                cv2.CAP_PROP_FPS: 30.0,
+                cv2.CAP_PROP_FRAME_COUNT: 310.0,
+                cv2.CAP_PROP_POS_MSEC: position,
+            }[what]
+
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    (tmp_path / "clip.mkv").touch()
+    video = VideoReader(tmp_path / "clip.mkv")
+    assert len(list(video)) == 90
+    if whole:
+        video.check_complete()
+    else:
+        with pytest.raises(ValueError, match="breaks off after 90 of 310 frames"):
+            video.check_complete()
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        ([], "A video must have at least one frame"),
+        (plain_frames(2) + plain_frames(1, size=(64, 64)), r"of one size, \(48, 64\). Received: \(64, 64\)"),
+    ],
+)
+def test_frames_that_make_no_video_are_refused(frames, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        write_video(tmp_path / "clip.mp4", frames, fps=25)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_no_video_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         VideoReader(tmp_path / "missing.mp4")
@@ -164,6 +216,23 @@ def test_two_people_who_cross_in_a_video_keep_their_ids(as_file, arm, arm_model,
         np.testing.assert_allclose(poses.keypoints, people[order], atol=6)
 
 
+def test_frames_may_share_one_array(arm, arm_model, photograph_arms):
+    buffer = np.empty((224, 320, 3), np.uint8)
+
+    def frames():
+        for people in (crossing(1)[0], []):
+            buffer[:] = photograph_arms((224, 320), people)
+            yield buffer
+
+    options = {"skeleton": arm, "input_size": (224, 320), "min_score": 0.5, "merge_distance": 0}
+    assert [len(poses) for _, poses in predict_video(arm_model, frames(), **options)] == [2, 0]
+
+
+def test_one_image_is_no_video(arm, arm_model):
+    with pytest.raises(ValueError, match=r"`video` must hold frames.*\(48, 64, 3\).*`predict_poses`"):
+        predict_video(arm_model, np.zeros((48, 64, 3), np.uint8), skeleton=arm)
+
+
 class Slow:
     """A network and a camera that take their time, and do nothing else."""
 
@@ -196,8 +265,10 @@ def test_an_error_on_the_way_arrives_and_no_thread_stays(arm):
         raise OSError("the cable")
 
     before = threading.active_count()
+    found = predict_video(Slow(0).network, frames(), skeleton=arm, input_size=(32, 32), batch_size=8)
+    next(found)
     with pytest.raises(OSError, match="the cable"):
-        list(predict_video(Slow(0).network, frames(), skeleton=arm, input_size=(32, 32), batch_size=1))
+        next(found)
     assert threading.active_count() == before
 
 

@@ -100,8 +100,8 @@ def decode_poses(
             (OpenPose, Matlab code).
         sample_threshold: agreement of PAF and limb, as a dot product, from which a sample counts.
             Defaults to 0.02 (0.05 in the original; the lower value found people with fewer ghosts).
-        sample_fraction: share of the samples that must count; a limb needs more. Defaults to 0.6
-            (tf-pose and HyperPose; 0.8 in the Matlab code).
+        sample_fraction: share of the samples that must count; a limb needs more, or, of 1, all. Defaults
+            to 0.6 (tf-pose and HyperPose; 0.8 in the Matlab code).
         peak_weight: limbs are taken in the order of their agreement plus this many times the height of
             the lower of their peaks. Defaults to 0, agreement alone, as published. 0.75 does better where
             a keypoint has several peaks: in maps averaged over scales, and in those of a network that
@@ -120,8 +120,9 @@ def decode_poses(
         `Poses`, best first. The score of a person is the sum of its peaks and limbs.
 
     Raises:
-        ValueError: maps of other rank or channels than the skeleton needs, of unequal size, or with
-            values that are not finite; `heatmap_sigma`, `peak_weight` or `max_people` is negative.
+        ValueError: maps of other rank or channels than the skeleton needs, of unequal size, without
+            cells, or with values that are not finite; `heatmap_sigma`, `peak_weight` or `max_people` is
+            negative, `num_samples` below 1, or `sample_fraction` not from 0 to 1.
 
     Example:
         ```python
@@ -136,12 +137,15 @@ def decode_poses(
         ```
     """
     heatmaps, pafs = _checked(heatmaps, pafs, skeleton)
-    if heatmap_sigma < 0:
-        raise ValueError(f"`heatmap_sigma` must be 0, for none, or positive. Received: {heatmap_sigma}.")
-    if peak_weight < 0:
-        raise ValueError(f"`peak_weight` must be 0, for none, or positive. Received: {peak_weight}.")
-    if max_people is not None and max_people < 0:
-        raise ValueError(f"`max_people` must be at least 0, or None for all. Received: {max_people}.")
+    for argument, value, valid, rule in (
+        ("heatmap_sigma", heatmap_sigma, heatmap_sigma >= 0, "0, for none, or positive"),
+        ("peak_weight", peak_weight, peak_weight >= 0, "0, for none, or positive"),
+        ("num_samples", num_samples, num_samples >= 1, "at least 1"),
+        ("sample_fraction", sample_fraction, 0 <= sample_fraction <= 1, "from 0 to 1"),
+        ("max_people", max_people, max_people is None or max_people >= 0, "at least 0, or None for all"),
+    ):
+        if not valid:
+            raise ValueError(f"`{argument}` must be {rule}. Received: {value}.")
     if heatmap_sigma:
         heatmaps = cv2.GaussianBlur(heatmaps, (0, 0), heatmap_sigma, borderType=cv2.BORDER_REPLICATE)
     peaks = _find_peaks(heatmaps, peak_threshold)
@@ -169,7 +173,11 @@ def _checked(heatmaps, pafs, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray
     channels = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
     for name, value in maps.items():
         without_pafs = name == "pafs" and value.shape[-1:] == (0,)
-        if value.ndim != 3 or (value.shape[-1] != channels[name] and not without_pafs):
+        if (
+            value.ndim != 3
+            or 0 in value.shape[:2]
+            or (value.shape[-1] != channels[name] and not without_pafs)
+        ):
             raise ValueError(
                 f"`{name}` for {skeleton.name} must have shape (height, width, {channels[name]}), one image "
                 f"and one stage. Received: {value.shape}."
@@ -250,7 +258,7 @@ def _find_limbs(
         return (flat[index] * dx + flat[index + 1] * dy) / length
 
     places = np.arange(num_samples, dtype=np.float32) / max(1, num_samples - 1)
-    left, needed = num_samples, int(fraction * num_samples + 1e-9) + 1
+    left, needed = num_samples, min(num_samples, int(fraction * num_samples + 1e-9) + 1)
     votes = total = np.zeros(len(start), np.float32)
     pairs, state = np.arange(len(start)), (2 * limb, start_x, start_y, dx, dy, length)
     # Most pairs of a crowd belong to two people: half of the samples rules them out.

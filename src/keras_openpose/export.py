@@ -42,7 +42,8 @@ def export_model(
         model: a network of this package, or any model with its inputs and outputs. Keras must run on
             TensorFlow; a network trained on another backend is saved as `.keras` and loaded there.
         path: file to write, ending in `.onnx`, `.tflite` (LiteRT) or `.xml` (OpenVINO, which puts a
-            `.bin` beside it), or the folder of a SavedModel. One that exists is replaced.
+            `.bin` beside it), or the folder of a SavedModel. A file, or a SavedModel, that is
+            there already is replaced.
         format: `"onnx"`, `"litert"`, `"openvino"` or `"tf_saved_model"`. Defaults to what the end of the
             path says.
         size: `(height, width)`, multiples of 16, of the one image that is taken at a time. Defaults to
@@ -58,6 +59,7 @@ def export_model(
     Raises:
         ValueError: an argument is none of the above, or Keras runs on another backend.
         FileNotFoundError: the folder of `path` is not there.
+        FileExistsError: `path` is a file, or a folder with something else, where a SavedModel is to be.
         ImportError: the converter is not installed.
 
     Example:
@@ -100,6 +102,9 @@ def _check(model, path: Path, format: str | None, precision: str, calibration):
     suffix, package = FORMATS[format]
     if suffix and path.suffix != suffix:
         raise ValueError(f"`path` must end in {suffix} for format {format!r}. Received: {path}.")
+    replaces = (path / "saved_model.pb").exists() or (path.is_dir() and not any(path.iterdir()))
+    if format == "tf_saved_model" and path.exists() and not replaces:
+        raise FileExistsError(f"`path` must be a new folder, or one with an older SavedModel: {path}.")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"`path` must lie in a folder that exists. Received: {path}.")
     if precision not in PRECISIONS:

@@ -54,7 +54,8 @@ def load_exported(path: str | os.PathLike) -> ExportedNetwork:
 
     Raises:
         FileNotFoundError: there is nothing there.
-        ValueError: the file has another end, or holds no network with these inputs and outputs.
+        ValueError: the file has another end, or holds no network with these inputs and outputs, or one of
+            a fixed batch of several.
         ImportError: the runtime is not installed.
 
     Example:
@@ -82,6 +83,10 @@ def load_exported(path: str | os.PathLike) -> ExportedNetwork:
         raise ValueError(f"Not a network of `export_model`, or a damaged one: {path}. {error}") from error
     if not {"heatmaps"} <= set(network.channels) <= set(MAPS):
         raise ValueError(f"{path} must give `heatmaps` and `pafs`. It gives: {', '.join(network.channels)}.")
+    if network.input_shape[0] not in (None, 1):
+        raise ValueError(
+            f"{path} must take images one by one, or batches of any size. It takes {network.input_shape[0]}."
+        )
     return network
 
 

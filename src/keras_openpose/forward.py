@@ -60,7 +60,7 @@ def _sized(run: Forward, own: tuple[int | None, int | None]) -> Forward:
             raise ValueError(
                 f"The network takes images of height and width {own} only. Asked for: {images.shape[1:3]}. "
                 "Leave out `input_size`, `scales` and `refine`, or build the network with "
-                "`input_shape=(None, None, 3)`."
+                "`input_shape=(None, None, 3)`, or export it without a size."
             )
         return run(np.asarray(images, np.float32))
 

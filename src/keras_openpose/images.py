@@ -66,7 +66,7 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
             "An image must have shape (height, width), (height, width, 1), (height, width, 3) or "
             f"(height, width, 4), with at least one pixel. Received: {image.shape}."
         )
-    if image.dtype == np.uint16:
+    if np.issubdtype(image.dtype, np.uint16):  # of either byte order
         image = (image >> 8).astype(np.uint8)
     elif image.dtype != np.uint8:
         if not np.issubdtype(image.dtype, np.floating):

@@ -78,8 +78,7 @@ def predict_poses(
         ```
     """
     size = _input_size(model, input_size)
-    scales = tuple(scales)
-    if not scales or min(scales) <= 0:
+    if np.ndim(scales) != 1 or not len(scales) or min(scales) <= 0:
         raise ValueError(f"`scales` must hold positive factors. Received: {scales}.")
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
@@ -97,7 +96,7 @@ def predict_poses(
     single = (
         isinstance(images, (str, os.PathLike))
         or not isinstance(images, Iterable)
-        or getattr(images, "ndim", 4) < 4  # arrays, and tensors of any backend
+        or getattr(images, "ndim", 1) in (0, 2, 3)  # arrays, and tensors of any backend
     )
     images = iter([images] if single else images)
     multiple = _MULTIPLE if None in model.input_shape[1:3] else _STRIDE  # a fixed size as it is
@@ -116,10 +115,13 @@ def predict_poses(
 
 def _input_size(model: Network, input_size: tuple[int, int] | None) -> tuple[int, int]:
     own = model.input_shape[1:3]
-    size = input_size or (own if None not in own else (368, 432))
-    if len(size) != 2 or min(size) < _MULTIPLE:
-        raise ValueError(f"`input_size` must be (height, width), at least {_MULTIPLE}. Received: {size}.")
-    return tuple(size)
+    if input_size is None:
+        return own if None not in own else (368, 432)
+    if np.shape(input_size) != (2,) or min(input_size) < _MULTIPLE:
+        raise ValueError(
+            f"`input_size` must be (height, width), at least {_MULTIPLE}. Received: {input_size}."
+        )
+    return tuple(input_size)
 
 
 def load_photograph(image: Photograph) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Videos, cameras and streams: frames in, people with identities, frames out."""
 
 import errno
-import itertools
 import math
 import os
 import queue
@@ -46,7 +45,8 @@ def predict_video(
         model: a network of this package, any model with its inputs and outputs, or an exported one
             (`load_exported`).
         video: a file, the number of a camera (0 is the first), the address of a stream
-            (`rtsp://...`), or any iterable of frames, `(height, width, 3)`, RGB from 0 to 255.
+            (`rtsp://...`), or any iterable of frames, `(height, width, 3)`, RGB from 0 to 255. Frames are
+            copied: the iterable may use one array for all.
         skeleton: who a person is. Defaults to `COCO_18`.
         memory: frames that somebody may be out of sight and come back under the same id. Defaults to 15.
         smooth: filter the keypoints by the one-euro filter, so that they tremble less.
@@ -74,10 +74,17 @@ def predict_video(
     """
     if memory < 0:
         raise ValueError(f"`memory` must be at least 0. Received: {memory}.")
+    if getattr(video, "ndim", None) in (2, 3):
+        raise ValueError(
+            f"`video` must hold frames. Received: an array of shape {video.shape}; one image is for "
+            "`predict_poses`."
+        )
     frames = VideoReader(video) if isinstance(video, (int, str, os.PathLike)) else video
     fps = fps or getattr(frames, "fps", 25.0)
     tracker = PoseTracker(skeleton, memory=memory, smooth=fps if smooth else None)
     size = batch_size or (1 if getattr(frames, "live", False) else 8)
+    if not isinstance(frames, VideoReader):
+        frames = map(np.array, frames)
 
     def find(batches: Iterable[list[np.ndarray]]) -> Iterator[tuple[np.ndarray, Poses]]:
         for batch in batches:
@@ -89,8 +96,19 @@ def predict_video(
 
 
 def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    items = iter(items)
-    while batch := list(itertools.islice(items, size)):
+    """The items in lists of so many; those that came before an error, before it."""
+    batch = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
         yield batch
 
 
@@ -166,24 +184,28 @@ class VideoReader:
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and fps > 0 else 25.0
         self.frame_count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        self._read = 0
+        self._read, self._milliseconds = 0, 0.0
 
     def __iter__(self) -> Iterator[np.ndarray]:
         while self._more:
             retrieved, frame = self._capture.retrieve()
             if not retrieved:
                 return
-            self._read += 1
+            self._read, self._milliseconds = self._read + 1, self._capture.get(cv2.CAP_PROP_POS_MSEC)
             yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
             self._more = self._capture.grab()
 
     def check_complete(self):
-        """Refuse a video of which fewer frames came than the file states.
+        """Refuse a video of which fewer frames came than the file states, and that ended too early.
+
+        At a variable frame rate, what OpenCV states is the length in seconds times a nominal rate.
 
         Raises:
             ValueError: the video broke off.
         """
-        if self.frame_count - self._read > max(1, _COUNT_TOLERANCE * self.frame_count):
+        tolerance = max(1, _COUNT_TOLERANCE * self.frame_count)
+        left = self.frame_count - self._milliseconds / 1000 * self.fps  # one, the last, has no end
+        if self.frame_count - self._read > tolerance and left > tolerance + 1:
             raise ValueError(
                 f"The video breaks off after {self._read} of {self.frame_count} frames: {self._source}"
             )
@@ -209,14 +231,18 @@ def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], *, fps: f
         How many frames were written.
 
     Raises:
+        ValueError: there are no frames, or one of another size than the first.
         OSError: the file cannot be written.
     """
     interrupt = None
     with write_whole(path) as temporary:
-        count, writer = 0, None
+        count, writer, size = 0, None, None
         try:
             for frame in frames:
-                writer = writer or _open_writer(temporary, frame.shape[:2], fps)
+                size = size or frame.shape[:2]
+                if frame.shape[:2] != size:
+                    raise ValueError(f"Frames must be of one size, {size}. Received: {frame.shape[:2]}.")
+                writer = writer or _open_writer(temporary, size, fps)
                 writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
                 count += 1
         except KeyboardInterrupt as error:
@@ -226,9 +252,11 @@ def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], *, fps: f
         finally:
             if writer:
                 writer.release()
+        if not count:
+            raise ValueError("A video must have at least one frame. Received: none.")
         # OpenCV says nothing when the disk is full: the file then lacks its end, with the index.
         # It may hold one more: Ctrl-C can come between a frame and its count.
-        if cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT) < max(count, 1):
+        if cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT) < count:
             raise OSError(
                 errno.EIO, f"Not all of the {count} frames could be written; is the disk full?", str(path)
             )

@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0; 2 if files could not be read or written; 130 after Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # or the name of a file that it cannot show ends the program
+            stream.reconfigure(errors="backslashreplace")
     options = parse_arguments(arguments)
     try:
         with _quiet_libraries():

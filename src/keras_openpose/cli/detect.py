@@ -20,9 +20,10 @@ from keras_openpose.poses import Poses
 from keras_openpose.video import VideoReader, is_live, predict_video
 
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-VIDEO_SUFFIXES = frozenset(
-    (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv")
-)
+VIDEO_SUFFIXES = frozenset((
+    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
+    ".webm", ".wmv",
+))  # fmt: skip
 
 Find = Callable[[list[np.ndarray]], list[Poses]]
 
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     """Find the people of every file, print a line for each, write and show what was asked for."""
     problems = Problems()
     with problems.at("--show", fatal=True):
-        window = Window() if options.show else None
+        window = Window(options.background) if options.show else None
     sources = {_live_name(path): _live(path) for path in options.paths if _live(path) is not None}
     files = _list_files([path for path in options.paths if _live(path) is None], problems) + list(sources)
     if not files:

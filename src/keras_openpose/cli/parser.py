@@ -70,6 +70,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         _refuse_without_effect(options)
     if getattr(options, "json", None) and not options.output:
         options.parser.error("--json needs --output, the folder to write to")
+    if getattr(options, "background", None) == "black" and not (options.output or options.show):
+        options.parser.error("--background needs --output or --show")
     return options
 
 

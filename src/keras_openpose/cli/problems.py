@@ -30,5 +30,7 @@ class Problems:
 def _line(error: Exception, path) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"keras-openpose: {error.filename or path}: {error.strerror}"
-    reason = " ".join(str(error).replace(f": {path}", "").split())
+    reason = str(error).replace(f": {path}", "")
+    if not isinstance(error, ConnectionError):  # of a download, which lists addresses line by line
+        reason = " ".join(reason.split())
     return f"keras-openpose: {path}: {reason}"

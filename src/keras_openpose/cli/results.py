@@ -103,7 +103,12 @@ class Results:
         return target
 
     def _draw(self, image: np.ndarray, poses: Poses) -> np.ndarray:
-        return draw_poses(np.zeros_like(image) if self._background == "black" else image, poses)
+        return draw_on(self._background, image, poses)
+
+
+def draw_on(background: str, image: np.ndarray, poses: Poses) -> np.ndarray:
+    """People on their image, or on black."""
+    return draw_poses(np.zeros_like(image) if background == "black" else image, poses)
 
 
 def _write_json(path: Path, content):
