@@ -10,6 +10,7 @@ counted over all photographs. `--fast` leaves out several scales and the second 
 import argparse
 import json
 import statistics
+import tempfile
 import time
 from pathlib import Path
 
@@ -105,14 +106,12 @@ def main():
     for name, settings in RUNS.items():
         if arguments.fast and ("scales" in settings or "refine" in settings):
             continue
-        output = Path("/tmp" if Path("/tmp").is_dir() else ".") / "keras_openpose_results.json"
         start = time.perf_counter()
-        evaluate_coco(
-            model, photographs, labels, input_size=INPUT_SIZE, results=output, verbose=False, **settings
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            options = {"results": Path(folder, "results.json"), "input_size": INPUT_SIZE, "verbose": False}
+            evaluate_coco(model, photographs, labels, **options, **settings)
+            results = json.loads(options["results"].read_text())
         seconds = (time.perf_counter() - start) / len(truth.imgs)
-        results = json.loads(output.read_text())
-        output.unlink()
         figures = coco_figures(truth, results, with_people)
         numbers = " | ".join(f"{figures[key]:.1f}" for key in ("AP", "AP50", "AR"))
         print(f"| {name} | {numbers} | {ghosts(truth, results):.2f} | {seconds:.2f} |", flush=True)

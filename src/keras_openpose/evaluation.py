@@ -236,8 +236,8 @@ def _read_labels(path) -> COCO:
             raise ValueError(f"{path} is not a COCO label file: {error}") from error
     for person in truth.anns.values():  # which pycocotools needs, and files of other tools lack
         person.setdefault("iscrowd", 0)
-        person.setdefault("num_keypoints", sum(flag > 0 for flag in person.get("keypoints", ())[2::3]))
-        if len(person.get("bbox", ())) != 4:
+        person.setdefault("num_keypoints", sum(flag > 0 for flag in (person.get("keypoints") or ())[2::3]))
+        if len(person.get("bbox") or ()) != 4:
             raise ValueError(
                 f"{path}: `bbox` must hold x, y, width and height. Received: {person.get('bbox')} in "
                 f"annotation {person['id']}."

@@ -133,8 +133,8 @@ def _check(model, path: Path, format: str | None, precision: str, calibration):
 def _input_spec(model: keras.Model, format: str, size: tuple[int, int] | None) -> keras.InputSpec:
     own = model.input_shape[1:3]
     size = size or own
-    chosen = [side for side in size if side is not None and side not in own]
-    if len(size) != 2 or any(side < 16 or side % 16 for side in chosen):
+    # A size that the network is fixed to need not be one of those that all networks take.
+    if np.shape(size) != (2,) or any(side not in own and (side < 16 or side % 16) for side in size):
         raise ValueError(f"`size` must be (height, width), multiples of 16. Received: {size}.")
     if any(side not in (None, given) for side, given in zip(own, size, strict=True)):
         raise ValueError(f"`size` must be that of the network, {own}. Received: {size}.")
