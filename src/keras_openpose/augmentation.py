@@ -117,14 +117,22 @@ def fit(pixels: tf.Tensor, fitted: tf.Tensor, *, size: tuple[int, int]) -> tf.Te
     Returns:
         `(height, width, 3)`, `uint8`.
     """
-    # As OpenCV's INTER_AREA and, but for the slope of its cubic, INTER_CUBIC.
-    resized = tf.cond(
-        tf.reduce_any(fitted < tf.shape(pixels)[:2]),
-        lambda: tf.image.resize(pixels, fitted, method="area"),
-        lambda: tf.image.resize(pixels, fitted, method="bicubic"),
+    whole = tf.shape(pixels)[:2]
+
+    def resized(method: str) -> tf.Tensor:
+        exact = tf.image.resize(pixels, fitted, method=method)
+        return tf.cast(tf.clip_by_value(tf.round(exact), 0, 255), tf.uint8)
+
+    # As OpenCV's INTER_AREA and, but for the slope of its cubic, INTER_CUBIC. To resize to the same size
+    # would change nothing and take twice as long as decoding.
+    in_size = tf.case(
+        [
+            (tf.reduce_all(fitted == whole), lambda: pixels),
+            (tf.reduce_any(fitted < whole), lambda: resized("area")),
+        ],
+        default=lambda: resized("bicubic"),
     )
-    resized = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
-    return tf.image.pad_to_bounding_box(resized, 0, 0, *size)
+    return tf.image.pad_to_bounding_box(in_size, 0, 0, *size)
 
 
 def transform(affine: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
