@@ -18,6 +18,26 @@ def plain_frames(count, size=(48, 64)):
     return [np.full((*size, 3), COLORS[n % len(COLORS)], np.uint8) for n in range(count)]
 
 
+class Capture:
+    """A `cv2.VideoCapture` of so many frames; `answer` is asked for properties, with the frames so far."""
+
+    def __init__(self, count, answer):
+        self.count, self.read, self.answer = count, 0, answer
+
+    def isOpened(self):
+        return True
+
+    def grab(self):
+        self.read += 1
+        return self.read <= self.count
+
+    def retrieve(self):
+        return True, np.full((8, 8, 3), (1, 2, 3), np.uint8)
+
+    def get(self, what):
+        return self.answer(what, self.read)
+
+
 @pytest.fixture
 def broken_off(tmp_path):
     """An AVI of noise, cut in the middle: its head states 40 frames."""
@@ -98,31 +118,9 @@ def test_a_video_that_breaks_off_gives_its_frames_and_then_is_refused(broken_off
 def test_of_a_variable_rate_the_time_says_whether_it_is_whole(monkeypatch, tmp_path, milliseconds, whole):
     """90 frames, of which the later ones stay for longer: 10.3 s, which are stated as 310 of a 30th each."""
 
-    class Capture:
-        left = 90
-
-        def __init__(self, source):
-            pass
-
-        def isOpened(self):
-            return True
-
-        def grab(self):
-            self.left -= 1
-            return self.left >= 0
-
-        def retrieve(self):
-            return True, np.zeros((8, 8, 3), np.uint8)
-
-        def get(self, what):
-            position = milliseconds * (90 - self.left - 1) / 89
-            return {
-                cv2.CAP_PROP_FPS: 30.0,
-                cv2.CAP_PROP_FRAME_COUNT: 310.0,
-                cv2.CAP_PROP_POS_MSEC: position,
-            }[what]
-
-    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    stated = {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_FRAME_COUNT: 310.0}
+    capture = Capture(90, lambda what, read: stated.get(what, milliseconds * (read - 1) / 89))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda source: capture)
     (tmp_path / "clip.mkv").touch()
     video = VideoReader(tmp_path / "clip.mkv")
     assert len(list(video)) == 90
@@ -163,25 +161,8 @@ def test_a_camera_or_stream_that_is_not_there_is_refused(source):
 
 
 def test_a_camera_is_read_frame_by_frame(monkeypatch):
-    class Camera:
-        def __init__(self, source):
-            assert source == 0
-            self.left = 3
-
-        def isOpened(self):
-            return True
-
-        def grab(self):
-            self.left -= 1
-            return self.left >= 0
-
-        def retrieve(self):
-            return True, np.full((8, 8, 3), (1, 2, 3), np.uint8)
-
-        def get(self, what):
-            return -1.0  # as cameras answer
-
-    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    camera = Capture(3, lambda what, read: -1.0)  # as cameras answer
+    monkeypatch.setattr(cv2, "VideoCapture", {0: camera}.get)
     video = VideoReader(0)
     assert (video.live, video.fps, video.frame_count) == (True, 25.0, 0)
     assert [frame[0, 0].tolist() for frame in video] == [[3, 2, 1]] * 3
