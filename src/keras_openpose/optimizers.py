@@ -179,7 +179,7 @@ class CaffeSGD(keras.optimizers.SGD):
         multipliers: factors of the learning rate by regular expression; the first that is found in the path
             of a variable, such as `stage2_pafs_conv1/kernel`, counts. `STAGE_MULTIPLIERS` are CMU's. Defaults
             to none.
-        **options: as in `keras.optimizers.SGD`. What they clip are gradients with decay and multipliers, where
+        **options: as in `keras.optimizers.SGD`. What they clip are the gradients with decay and multipliers;
             Caffe clips before both.
 
     Raises:
