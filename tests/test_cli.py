@@ -262,6 +262,7 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
         (["detect", "a.jpg", "--model", "m", "--json", "coco"], "--json needs --output"),
         (["detect", "a.jpg", "--model", "m", "--scales", "0"], "--scales: must be a number above 0"),
         (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "a whole number of at least 16"),
+        (["detect", "a.jpg", "--model", "m", "--sample-fraction", "1.5"], "of at least 0 and at most 1."),
         (["detect", "--model", "m"], "PATH"),
         (["detect", "a.jpg", "--model", "m", "--background", "black"], "--background needs --output"),
         (["trian"], "invalid choice"),

@@ -241,6 +241,19 @@ def test_labels_that_lack_what_can_be_counted_are_evaluated(folder, arm, arm_mod
     assert evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)["AP"] == 100
 
 
+@pytest.mark.parametrize("crowd", [{}, {"keypoints": None}], ids=["none", "null"])
+def test_a_crowd_needs_no_keypoints(crowd, folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE, OTHER))
+    content = json.loads(labels.read_text())
+    first = content["annotations"][0]
+    content["annotations"].append({
+        "id": 99, "image_id": first["image_id"], "category_id": first["category_id"], "iscrowd": 1,
+        "bbox": [0, 0, 9, 9], "area": 81, **crowd,
+    })  # fmt: skip
+    labels.write_text(json.dumps(content))
+    assert evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)["AP"] == 100
+
+
 def test_labels_without_a_box_are_refused(folder, arm, arm_model):
     images, labels = folder(seen_as_labelled(ONE))
     content = json.loads(labels.read_text())
@@ -347,9 +360,10 @@ def test_the_callback_refuses_numbers_below_one(options):
         CocoEvaluation("images", "labels.json", **options)
 
 
-def test_the_callback_refuses_arguments_that_no_one_takes(tmp_path):
-    with pytest.raises(TypeError, match="`CocoEvaluation` has no such argument: evry"):
-        CocoEvaluation(tmp_path, tmp_path, evry=2)
+@pytest.mark.parametrize("name", ["evry", "stride", "predict", "model"])
+def test_the_callback_refuses_arguments_that_no_one_takes(name, tmp_path):
+    with pytest.raises(TypeError, match=f"`CocoEvaluation` has no such argument: {name}"):
+        CocoEvaluation(tmp_path, tmp_path, **{name: 2})
 
 
 def test_the_callback_refuses_a_network_of_another_skeleton_before_the_training(folder, arm_model):

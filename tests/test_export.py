@@ -175,13 +175,14 @@ def test_a_folder_that_holds_something_else_is_left_alone(arm_model, tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models/thesis.txt").write_text("all of it")
     (tmp_path / "file").write_text("of value")
-    for name in ("models", "file"):
-        with pytest.raises(
-            FileExistsError, match="`path` must be a new folder, or one with an older SavedModel"
-        ):
+    ko.export_model(arm_model, tmp_path / "more", size=SIZE)
+    (tmp_path / "more/notes.txt").write_text("on the network")
+    for name in ("models", "file", "more"):
+        with pytest.raises(FileExistsError, match="`path` must be a new folder, or one with nothing but"):
             ko.export_model(arm_model, tmp_path / name, format="tf_saved_model", size=SIZE)
     assert (tmp_path / "models/thesis.txt").read_text() == "all of it"
     assert (tmp_path / "file").read_text() == "of value"
+    assert (tmp_path / "more/notes.txt").read_text() == "on the network"
 
 
 WRONG = {

@@ -141,7 +141,7 @@ def test_an_array_that_is_no_image_is_refused(image, message):
 
 
 def test_floats_that_end_at_one_are_warned_of(photograph):
-    with pytest.warns(UserWarning, match="0 to 255. Received floats of at most 1, .* multiply them by 255"):
+    with pytest.warns(UserWarning, match="0 to 255. Received floats of at most 1, .* multiply them"):
         to_rgb(photograph / photograph.max())
 
 

@@ -488,7 +488,6 @@ def test_a_model_of_another_kind_is_refused(kind, arm):
         pytest.param(
             {"input_size": 96}, r"`input_size` must be \(height, width\).* Received: 96", id="number"
         ),
-        pytest.param({"scales": 2}, "`scales` must hold positive factors. Received: 2", id="one scale"),
         pytest.param({"scales": ()}, "`scales` must hold positive factors", id="no scale"),
         pytest.param(
             {"scales": (1, 0)}, r"`scales` must hold positive factors. Received: \(1, 0\)", id="zero"
@@ -508,13 +507,29 @@ def fixed_model(arm_model):
     return keras.Model(images, arm_model(images))
 
 
-@pytest.mark.parametrize("size", [(64, 96), (72, 104)], ids=["multiples of 16", "of 8 only"])
-def test_a_network_of_fixed_size_is_used_at_that_size(size, arm, arm_model, photograph_arms):
-    images = keras.Input((*size, 3), name="images")
+@pytest.mark.parametrize(
+    ("own", "size"),
+    [
+        pytest.param((64, 96), None, id="multiples of 16"),
+        pytest.param((72, 104), None, id="multiples of 8 only"),
+        pytest.param((72, 112), (72, 100), id="asked for less than a side has"),
+        pytest.param((None, 104), (64, 104), id="one side fixed"),
+    ],
+)
+def test_a_network_of_fixed_size_is_used_at_that_size(own, size, arm, arm_model, photograph_arms):
+    images = keras.Input((*own, 3), name="images")
     image = photograph_arms((240, 320), 0.7 * ARMS, sigma=25)  # away from the padding
-    fixed = predict_poses(keras.Model(images, arm_model(images)), image, skeleton=arm)
-    free = predict_poses(arm_model, image, skeleton=arm, input_size=size)
+    fixed = predict_poses(keras.Model(images, arm_model(images)), image, skeleton=arm, input_size=size)
+    free = predict_poses(arm_model, image, skeleton=arm, input_size=size or own)
     np.testing.assert_allclose(fixed.keypoints, free.keypoints, atol=1e-3)
+
+
+def test_scales_may_be_one_or_of_any_kind(arm, arm_model, photograph_arms):
+    image = photograph_arms((240, 320), ARMS)
+    expected = predict_poses(arm_model, image, skeleton=arm, scales=(0.5,)).keypoints
+    for scales in (0.5, [0.5], {0.5}, np.array([0.5]), iter([0.5])):
+        found = predict_poses(arm_model, image, skeleton=arm, scales=scales).keypoints
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(

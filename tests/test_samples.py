@@ -63,6 +63,7 @@ REFUSED = {
         {"keypoints": [[(1, 2)]], "ignore": [np.zeros((2, 2))]},
         r"Polygons in `ignore` of a\.jpg \(id 7\) must have shape .*three at least. Received: \(2, 2\)",
     ),
+    "a region of visible corners": ({"keypoints": [[(1, 2)]], "ignore": [np.zeros((4, 3))]}, r"\(4, 3\)"),
     "a region in COCO's flat form": ({"keypoints": [[(1, 2)]], "ignore": [np.zeros(8)]}, r"Received: \(8,\)"),
     "a box too few": (
         {"keypoints": [[(1, 2)], [(3, 4)]], "boxes": [[1, 2, 3, 4]]},

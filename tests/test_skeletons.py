@@ -188,7 +188,7 @@ WRONG = {
     ),
     "a keypoint derived before its source": (
         {"derived": {"left": ("right", "tip"), "tip": ("left", "right")}},
-        r"in `derived`, 'left' must come after its sources. Before: \['tip'\]",
+        r"in `derived`, 'left' must come after its sources. Not yet: \['tip'\]",
     ),
     "a limb of three": (
         {"limbs": [("left", "right", "tip")]},

@@ -209,6 +209,14 @@ def test_frames_may_share_one_array(arm, arm_model, photograph_arms):
     assert [len(poses) for _, poses in predict_video(arm_model, frames(), **options)] == [2, 0]
 
 
+def test_frames_may_be_paths_or_a_grey_array(arm, arm_model, photograph_arms, tmp_path):
+    frame = photograph_arms((224, 320), crossing(1)[0])
+    cv2.imwrite(str(tmp_path / "frame.png"), frame[..., ::-1])
+    options = {"skeleton": arm, "input_size": (224, 320), "min_score": 0.5, "merge_distance": 0}
+    assert [len(poses) for _, poses in predict_video(arm_model, [tmp_path / "frame.png"], **options)] == [2]
+    assert len(list(predict_video(arm_model, np.zeros((2, 224, 320), np.uint8), **options))) == 2
+
+
 def test_one_image_is_no_video(arm, arm_model):
     with pytest.raises(ValueError, match=r"`video` must hold frames.*\(48, 64, 3\).*`predict_poses`"):
         predict_video(arm_model, np.zeros((48, 64, 3), np.uint8), skeleton=arm)

@@ -332,7 +332,7 @@ def _check_options(input_size, stride, batch_size, repeat, shard):
         raise ValueError(
             f"`stride` and `batch_size` must be at least 1. Received: {stride} and {batch_size}."
         )
-    if repeat < 1 and repeat != -1:
+    if repeat is None or (repeat < 1 and repeat != -1):
         raise ValueError(f"`repeat` must be at least 1, or -1 for no end. Received: {repeat}.")
     if np.shape(input_size) != (2,) or any(length <= 0 or length % stride for length in input_size):
         raise ValueError(

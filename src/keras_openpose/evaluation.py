@@ -148,7 +148,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         super().__init__()
         if every < 1 or pictures < 1:
             raise ValueError(f"`every` and `pictures` must be at least 1. Received: {every} and {pictures}.")
-        known = {*_arguments(evaluate_coco), *_arguments(predict_poses), *_arguments(decode_poses)}
+        known = {*_options(evaluate_coco), *_options(predict_poses), *_options(decode_poses)} - {"stride"}
         if strangers := set(evaluate) - known:
             raise TypeError(f"`CocoEvaluation` has no such argument: {', '.join(sorted(strangers))}.")
         for path in (images, annotations):
@@ -224,8 +224,9 @@ def coco_figures(
     }
 
 
-def _arguments(function) -> list[str]:
-    return list(inspect.signature(function).parameters)
+def _options(function) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
 
 def _read_labels(path) -> COCO:
@@ -236,7 +237,9 @@ def _read_labels(path) -> COCO:
             raise ValueError(f"{path} is not a COCO label file: {error}") from error
     for person in truth.anns.values():  # which pycocotools needs, and files of other tools lack
         person.setdefault("iscrowd", 0)
-        person.setdefault("num_keypoints", sum(flag > 0 for flag in (person.get("keypoints") or ())[2::3]))
+        names = truth.cats.get(person.get("category_id"), {}).get("keypoints", ())
+        person["keypoints"] = person.get("keypoints") or [0] * 3 * len(names)
+        person.setdefault("num_keypoints", sum(flag > 0 for flag in person["keypoints"][2::3]))
         if len(person.get("bbox") or ()) != 4:
             raise ValueError(
                 f"{path}: `bbox` must hold x, y, width and height. Received: {person.get('bbox')} in "

@@ -20,6 +20,15 @@ FORMATS = {
     "litert": (".tflite", None),
     "openvino": (".xml", "openvino"),
 }
+# What lies in the folder of a SavedModel.
+_SAVED_MODEL = {
+    "saved_model.pb",
+    "fingerprint.pb",
+    "keras_metadata.pb",
+    "variables",
+    "assets",
+    "assets.extra",
+}
 PRECISIONS = ("float32", "float16", "int8")
 
 
@@ -46,8 +55,9 @@ def export_model(
             there already is replaced.
         format: `"onnx"`, `"litert"`, `"openvino"` or `"tf_saved_model"`. Defaults to what the end of the
             path says.
-        size: `(height, width)`, multiples of 16, of the one image that is taken at a time. Defaults to
-            the model's own, which if not fixed means batches of any size; LiteRT needs a fixed one.
+        size: `(height, width)`, multiples of 16 or the model's own, of the one image that is taken at a
+            time. Defaults to the model's own, which if not fixed means batches of any size; LiteRT needs
+            a fixed one.
         precision: `"float32"`; or, of LiteRT, `"float16"` for weights of half the size, or `"int8"` for
             whole numbers throughout, with `uint8` images.
         calibration: for `"int8"`, photographs of the kind that it will see (paths or arrays), from
@@ -102,9 +112,9 @@ def _check(model, path: Path, format: str | None, precision: str, calibration):
     suffix, package = FORMATS[format]
     if suffix and path.suffix != suffix:
         raise ValueError(f"`path` must end in {suffix} for format {format!r}. Received: {path}.")
-    replaces = (path / "saved_model.pb").exists() or (path.is_dir() and not any(path.iterdir()))
-    if format == "tf_saved_model" and path.exists() and not replaces:
-        raise FileExistsError(f"`path` must be a new folder, or one with an older SavedModel: {path}.")
+    is_saved_model = path.is_dir() and {file.name for file in path.iterdir()} <= _SAVED_MODEL
+    if format == "tf_saved_model" and path.exists() and not is_saved_model:
+        raise FileExistsError(f"`path` must be a new folder, or one with nothing but a SavedModel: {path}.")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"`path` must lie in a folder that exists. Received: {path}.")
     if precision not in PRECISIONS:
@@ -132,12 +142,14 @@ def _check(model, path: Path, format: str | None, precision: str, calibration):
 
 def _input_spec(model: keras.Model, format: str, size: tuple[int, int] | None) -> keras.InputSpec:
     own = model.input_shape[1:3]
-    size = size or own
-    # A size that the network is fixed to need not be one of those that all networks take.
-    if np.shape(size) != (2,) or any(side not in own and (side < 16 or side % 16) for side in size):
-        raise ValueError(f"`size` must be (height, width), multiples of 16. Received: {size}.")
-    if any(side not in (None, given) for side, given in zip(own, size, strict=True)):
-        raise ValueError(f"`size` must be that of the network, {own}. Received: {size}.")
+    if size is not None and (np.shape(size) != (2,) or min(size) < 16):
+        raise ValueError(f"`size` must be (height, width), at least 16. Received: {size}.")
+    size = own if size is None else tuple(map(int, size))
+    for side, given in zip(own, size, strict=True):
+        if side not in (None, given):
+            raise ValueError(f"`size` must be that of the network, {own}. Received: {size}.")
+        if side is None and given and given % 16:
+            raise ValueError(f"`size` must be (height, width), multiples of 16. Received: {size}.")
     if format == "litert" and None in size:
         raise ValueError("`size` must be given for format 'litert', such as (368, 432): it takes one only.")
     batch = None if None in size else 1
@@ -191,6 +203,6 @@ def _calibration_images(calibration: Sequence[Photograph], size: tuple[int, int]
 
     def images() -> Iterator[list[np.ndarray]]:
         for photograph in calibration:
-            yield [letterbox([load_photograph(photograph)], size, 1, multiple=8)[0]]
+            yield [letterbox([load_photograph(photograph)], size, 1, multiples=size)[0]]
 
     return images

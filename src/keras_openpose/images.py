@@ -76,8 +76,8 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
             raise ValueError("An image must hold finite values. Received NaN or infinity.")
         if 0 < image.max() <= 1:
             warnings.warn(
-                "An image must hold values from 0 to 255. Received floats of at most "
-                f"{image.max():.3g}, which are nearly black: multiply them by 255.",
+                "An image must hold values from 0 to 255. Received floats of at most 1, nearly black: "
+                "multiply them by 255.",
                 stacklevel=2,
             )
     return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]

@@ -78,7 +78,8 @@ def predict_poses(
         ```
     """
     size = _input_size(model, input_size)
-    if np.ndim(scales) != 1 or not len(scales) or min(scales) <= 0:
+    scales = tuple(scales) if np.iterable(scales) else (scales,)
+    if not scales or min(scales) <= 0:
         raise ValueError(f"`scales` must hold positive factors. Received: {scales}.")
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
@@ -99,12 +100,13 @@ def predict_poses(
         or getattr(images, "ndim", 1) in (0, 2, 3)  # arrays, and tensors of any backend
     )
     images = iter([images] if single else images)
-    multiple = _MULTIPLE if None in model.input_shape[1:3] else _STRIDE  # a fixed size as it is
+    own = model.input_shape[1:3]
+    multiples = [_STRIDE if side and side % _MULTIPLE else _MULTIPLE for side in own]
 
     results = []
     while group := list(itertools.islice(images, batch_size)):
         photographs = [load_photograph(image) for image in group]
-        batch = _first_look(forward, photographs, skeleton, size, scales, multiple, flip, decode)
+        batch = _first_look(forward, photographs, skeleton, size, scales, multiples, flip, decode)
         if refine:
             # The best person of a crop may be a neighbour.
             everyone = {**decode, "max_people": None}
@@ -134,9 +136,9 @@ def _decode(maps: np.ndarray, skeleton: Skeleton, decode: dict) -> Poses:
     return decode_poses(heatmaps, pafs, skeleton=skeleton, stride=_STRIDE, **decode)
 
 
-def _first_look(forward, photographs, skeleton, size, scales, multiple, flip, decode) -> list[Poses]:
+def _first_look(forward, photographs, skeleton, size, scales, multiples, flip, decode) -> list[Poses]:
     """People of whole photographs, from maps averaged over scales on the grid of the largest."""
-    looks = [letterbox(photographs, size, scale, multiple) for scale in scales]
+    looks = [letterbox(photographs, size, scale, multiples) for scale in scales]
     grid, grid_fitted = looks[int(np.argmax(scales))]
     cells = grid.shape[2] // _STRIDE, grid.shape[1] // _STRIDE
     total = 0
@@ -151,11 +153,11 @@ def _first_look(forward, photographs, skeleton, size, scales, multiple, flip, de
 
 
 def letterbox(
-    photographs, size: tuple[int, int], scale: float, multiple: int = _MULTIPLE
+    photographs, size: tuple[int, int], scale: float, multiples: Sequence[int] = (_MULTIPLE, _MULTIPLE)
 ) -> tuple[np.ndarray, np.ndarray]:
     """Photographs fitted into `size * scale`, top-left, and the `(height, width)` that each fills."""
     box = tuple(max(1, round(length * scale)) for length in size)
-    padded = tuple(-(-length // multiple) * multiple for length in box)
+    padded = tuple(-(-length // multiple) * multiple for length, multiple in zip(box, multiples, strict=True))
     canvases = np.zeros((len(photographs), *padded, 3), np.float32)
     fitted = [fitted_size(photograph.shape[:2], box) for photograph in photographs]
     for canvas, photograph, (height, width) in zip(canvases, photographs, fitted, strict=True):

@@ -90,7 +90,7 @@ def make_optimizer(
             "Choose 'cosine' or 'constant', or train longer."
         )
     if schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(learning_rate, max(steps - warmup_steps, 1))
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps - warmup_steps)
     elif schedule == "step":
         rate = keras.optimizers.schedules.ExponentialDecay(
             learning_rate, _STEP_SIZE, _STEP_FACTOR, staircase=True

@@ -69,7 +69,7 @@ class PoseSample:
                 f"into `ignore`. Without: {np.flatnonzero(unlabelled.all(-1)).tolist()}."
             )
         for region in self.ignore:
-            if not isinstance(region, dict) and (np.ndim(region) != 2 or np.shape(region) < (3, 2)):
+            if not isinstance(region, dict) and (np.shape(region)[1:] != (2,) or len(region) < 3):
                 raise ValueError(
                     f"Polygons in `ignore` of {self} must have shape (corners, 2), three at least. "
                     f"Received: {np.shape(region)}."

@@ -157,7 +157,7 @@ class Skeleton:
         for n, (name, sources) in enumerate(self.derived):
             if not_yet := {later for later, _ in self.derived[n:]} & set(sources):
                 raise ValueError(
-                    f"{where} in `derived`, {name!r} must come after its sources. Before: {sorted(not_yet)}."
+                    f"{where} in `derived`, {name!r} must come after its sources. Not yet: {sorted(not_yet)}."
                 )
         self._check_flips()
         strangers = set(self.auxiliary_limbs) - set(self.limbs)

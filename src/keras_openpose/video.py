@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from keras_openpose.forward import Network
-from keras_openpose.inference import predict_poses
+from keras_openpose.inference import load_photograph, predict_poses
 from keras_openpose.poses import Poses
 from keras_openpose.skeletons import COCO_18, Skeleton
 from keras_openpose.tracking import PoseTracker
@@ -74,7 +74,8 @@ def predict_video(
     """
     if memory < 0:
         raise ValueError(f"`memory` must be at least 0. Received: {memory}.")
-    if getattr(video, "ndim", None) in (2, 3):
+    dimensions = getattr(video, "ndim", None)
+    if dimensions == 2 or (dimensions == 3 and video.shape[2] in (1, 3, 4)):
         raise ValueError(
             f"`video` must hold frames. Received: an array of shape {video.shape}; one image is for "
             "`predict_poses`."
@@ -84,7 +85,10 @@ def predict_video(
     tracker = PoseTracker(skeleton, memory=memory, smooth=fps if smooth else None)
     size = batch_size or (1 if getattr(frames, "live", False) else 8)
     if not isinstance(frames, VideoReader):
-        frames = map(np.array, frames)
+        frames = (
+            load_photograph(frame) if isinstance(frame, (str, os.PathLike)) else np.array(frame)
+            for frame in frames
+        )
 
     def find(batches: Iterable[list[np.ndarray]]) -> Iterator[tuple[np.ndarray, Poses]]:
         for batch in batches:
@@ -92,10 +96,10 @@ def predict_video(
             for frame, poses in zip(batch, found, strict=True):
                 yield frame, tracker.update(poses)
 
-    return _ahead(find(_ahead(_batches(frames, size), 1)), size)
+    return _ahead(find(_ahead(_batches_until_error(frames, size), 1)), size)
 
 
-def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+def _batches_until_error(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
     """The items in lists of so many; those that came before an error, before it."""
     batch = []
     try:

@@ -37,17 +37,18 @@ _EXAMPLES = {
 }
 
 
-def _number(kind: type, *, least: float = -math.inf, above: float = -math.inf):
-    """A type for the parser: finite numbers, from a least one on or above a limit."""
+def _number(kind: type, *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf):
+    """A type for the parser: finite numbers, from a least one on or above a limit, up to the most."""
     rule = "a whole number" if kind is int else "a number"
     rule += f" above {above}" if above > least else f" of at least {least}"
+    rule += f" and at most {most}" if most < math.inf else ""
 
     def parse(text: str):
         try:
             value = kind(text)
         except ValueError:
             value = math.nan
-        if not (least <= value < math.inf and value > above):
+        if not (least <= value <= most and above < value < math.inf):
             raise argparse.ArgumentTypeError(f"must be {rule}. Received: {text!r}")
         return value
 
@@ -298,7 +299,12 @@ def _add_predict(parser: argparse.ArgumentParser):
         ("--peak-threshold", _AT_LEAST_0, "T", "height from which a peak counts (default: 0.02)"),
         ("--peak-weight", _AT_LEAST_0, "W", "weight of peaks in the order of the limbs (default: 0)"),
         ("--sample-threshold", _AT_LEAST_0, "T", "agreement from which a sample counts (default: 0.02)"),
-        ("--sample-fraction", _AT_LEAST_0, "F", "share of samples that a limb needs (default: 0.6)"),
+        (
+            "--sample-fraction",
+            _number(float, least=0, most=1),
+            "F",
+            "share of samples that a limb needs (default: 0.6)",
+        ),
         ("--merge-distance", _AT_LEAST_0, "D", "how far apart parts of a person may be (default: 2)"),
         ("--min-score", _AT_LEAST_0, "T", "drop people whose score by keypoint is lower (default: 0.2)"),
         ("--min-keypoints", _COUNT, "N", "drop people with fewer keypoints (default: 1)"),
