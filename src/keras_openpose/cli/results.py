@@ -48,7 +48,7 @@ class Results:
         """
         self._write_people(path, poses)
         suffix = path.suffix if path.suffix.lower() in _PICTURE_SUFFIXES else ".png"
-        write_image(self._claim(path.stem + suffix, path), self._draw(image, poses))
+        write_image(self._claim(path.stem + suffix, path), draw_on(self._background, image, poses))
 
     def write_frames(self, path: Path, frames: Iterable[tuple[np.ndarray, Poses]], fps: float):
         """Write a video of frames and their people, and the people of each if JSON is wanted.
@@ -62,7 +62,7 @@ class Results:
         def drawn() -> Iterator[np.ndarray]:
             for number, (frame, poses) in enumerate(frames):
                 self._write_people(path, poses, frame=number)
-                yield self._draw(frame, poses)
+                yield draw_on(self._background, frame, poses)
 
         write_video(target, drawn(), fps=fps)
 
@@ -101,9 +101,6 @@ class Results:
         if owner != path:
             raise ValueError(f"Its results would overwrite {target}, which belongs to {owner}")
         return target
-
-    def _draw(self, image: np.ndarray, poses: Poses) -> np.ndarray:
-        return draw_on(self._background, image, poses)
 
 
 def draw_on(background: str, image: np.ndarray, poses: Poses) -> np.ndarray:
