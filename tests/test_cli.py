@@ -261,6 +261,7 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
         (["detect", "a.jpg", "--model", "m", "--file", "f"], "--file needs --preset"),
         (["detect", "a.jpg", "--model", "m", "--json", "coco"], "--json needs --output"),
         (["detect", "a.jpg", "--model", "m", "--scales", "0"], "--scales: must be a number above 0"),
+        (["demo", "--seed", "5000000000"], "--seed: must be a whole number of at least 0 and at most 4"),
         (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "a whole number of at least 16"),
         (["detect", "a.jpg", "--model", "m", "--sample-fraction", "1.5"], "of at least 0 and at most 1."),
         (["detect", "--model", "m"], "PATH"),

@@ -155,6 +155,14 @@ FAULTY = {
     ),
     "no box": (lambda labels: labels["annotations"][0].pop("bbox"), "Received: [] in image one.jpg (id 11)."),
     "null for a box": (of(0, bbox=None), "Received: [] in image one.jpg (id 11)."),
+    "null in a box": (
+        of(0, bbox=[5, 5, None, 20]),
+        "annotation 101: `bbox` must hold x, y, width and height. Received: [5, 5, None, 20] in image",
+    ),
+    "half a corner": (
+        of(1, segmentation=[[0, 0, 5, 0, 5, 5, 1]]),
+        "annotation 102: Polygons of `segmentation` must hold x and y of each corner. Odd in image one.jpg",
+    ),
     "null for keypoints": (of(0, keypoints=None), "4 keypoints. Received: 0 in image one.jpg (id 11)."),
     "no category": (
         lambda labels: labels["annotations"][0].pop("category_id"),
@@ -221,10 +229,13 @@ def test_a_file_that_cannot_be_used_is_refused(change, message, write, arm):
             coco_samples("", write(change), skeleton=arm, on_error=on_error)
 
 
-def test_a_file_that_is_not_json_is_refused(tmp_path, arm):
+@pytest.mark.parametrize(
+    "content", [b'{"images": [', b"5", b'"\xff"', b'{"image_id": 1, "keypoints": ["a"]}']
+)
+def test_a_file_of_another_kind_is_refused(content, tmp_path, arm):
     path = tmp_path / "labels.json"
-    path.write_text('{"images": [')
-    with pytest.raises(ValueError, match=r"labels\.json is not a JSON file"):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"labels\.json is not a COCO label file"):
         coco_samples("", path, skeleton=arm)
 
 

@@ -236,7 +236,7 @@ def test_labels_that_lack_what_can_be_counted_are_evaluated(folder, arm, arm_mod
     images, labels = folder(seen_as_labelled(ONE, OTHER))
     content = json.loads(labels.read_text())
     for person in content["annotations"]:
-        del person["area"], person["iscrowd"], person["num_keypoints"]
+        del person["area"], person["iscrowd"], person["num_keypoints"], person["id"]
     labels.write_text(json.dumps(content))
     assert evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)["AP"] == 100
 
@@ -254,13 +254,22 @@ def test_a_crowd_needs_no_keypoints(crowd, folder, arm, arm_model):
     assert evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)["AP"] == 100
 
 
-def test_labels_without_a_box_are_refused(folder, arm, arm_model):
+@pytest.mark.parametrize("field", ["bbox", "keypoints", "image_id", "category_id"])
+def test_faulty_labels_are_refused_before_anyone_is_looked_at(field, folder, arm):
     images, labels = folder(seen_as_labelled(ONE))
     content = json.loads(labels.read_text())
-    del content["annotations"][0]["bbox"]
+    del content["annotations"][0][field]
     labels.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"labels\.json: `bbox` must hold .* None in annotation 1"):
-        evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+    with pytest.raises(
+        ValueError, match=rf"labels\.json, annotation 1: .*{field.replace('image_id', 'image')}"
+    ):
+        evaluate_coco(None, images, labels, skeleton=arm, **PREDICT)
+
+
+def test_a_file_that_cannot_be_written_is_known_before_anyone_is_looked_at(folder, arm, tmp_path):
+    images, labels = folder(seen_as_labelled(ONE))
+    with pytest.raises(FileNotFoundError, match=r"nowhere/found\.json"):
+        evaluate_coco(None, images, labels, skeleton=arm, results=tmp_path / "nowhere/found.json", **PREDICT)
 
 
 @pytest.mark.parametrize("content", ["[]", "no JSON"])

@@ -1,5 +1,6 @@
 """Exported networks: each format in its own runtime gives the maps that Keras gives."""
 
+import errno
 import importlib.util
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from keras import layers
 
 import keras_openpose as ko
+from keras_openpose.export import _replace_folder
 from keras_openpose.exported import ExportedNetwork
 from keras_openpose.forward import forward_pass
 from keras_openpose.inference import letterbox
@@ -302,10 +304,25 @@ def test_people_are_found_without_loading_keras(arm_model, photograph_arms, tmp_
     assert run(["-c", code], tmp_path) == "1 set()\n"
 
 
-def test_a_compiled_network_loads_once_keras_and_the_package_are_imported(arm_model, tmp_path):
+@pytest.mark.parametrize(
+    "imports", ["import keras, keras_openpose", "from keras_openpose import openpose; import keras"]
+)
+def test_a_compiled_network_loads_once_keras_and_the_package_are_imported(imports, arm_model, tmp_path):
     arm_model.compile("sgd", {"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()})
     arm_model.save(tmp_path / "arms.keras")
-    run(["-c", "import keras, keras_openpose; keras.models.load_model('arms.keras')"], tmp_path)
+    run(["-c", f"{imports}; keras.models.load_model('arms.keras')"], tmp_path)
+
+
+def test_a_folder_that_cannot_be_replaced_keeps_what_it_had(tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "network").mkdir()
+    (tmp_path / "network/saved_model.pb").write_text("old")
+    monkeypatch.setattr("shutil.move", full)
+    with pytest.raises(OSError, match="No space left"):
+        _replace_folder(tmp_path / "network", lambda folder: folder.mkdir())
+    assert (tmp_path / "network/saved_model.pb").read_text() == "old"
 
 
 # The real network on real photographs.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_openpose import (
+    compact_openpose,
     convert_weights,
     from_preset,
     list_presets,
@@ -128,6 +129,15 @@ def test_the_weights_that_come_along_find_drawn_people(tmp_path, monkeypatch):
         distance = np.linalg.norm(poses.keypoints[0, order] - truth[:, :2], axis=1)[truth[:, 2] == 2]
         errors.append(distance / person["bbox"][3])
     assert np.nanmedian(np.concatenate(errors)) < 0.02  # of a person's height: a third of a head
+
+
+def test_the_weights_that_come_along_are_keras_files_only(tmp_path):
+    (tmp_path / "graph.pb").write_bytes(b"0")
+    with pytest.raises(ValueError, match=r"weights of demo_synthetic come as .* only. Received: .*graph.pb"):
+        from_preset("demo_synthetic", file=tmp_path / "graph.pb")
+    model = compact_openpose(weights="demo_synthetic")
+    for one, other in zip(model.get_weights(), from_preset("demo_synthetic").get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("file", ["pose_iter_440000.caffemodel", "weights.pth", "graph.pb"])

@@ -310,6 +310,17 @@ def test_the_second_look_places_small_people_more_exactly(arm, arm_model, photog
     assert error[1] < error[0] / 2
 
 
+def test_the_second_look_helps_someone_whose_keypoints_lie_in_a_row(arm, arm_model, photograph_arms):
+    arms = [[[160, 60], [160, 100], [160, 150]]]
+    image = photograph_arms((240, 320), arms, sigma=9)
+    once, twice = (
+        predict_poses(arm_model, image, skeleton=arm, input_size=(240, 320), refine=refine)
+        for refine in (False, True)
+    )
+    assert once.boxes[0, 2] < 2  # whose area says little
+    assert twice.pose_scores[0] > 1.5 * once.pose_scores[0]
+
+
 @pytest.mark.parametrize(
     "corner", [(0, 0), (1, 0), (0, 1), (1, 1)], ids=["top left", "top right", "bottom left", "bottom right"]
 )
@@ -439,6 +450,18 @@ def test_photographs_may_come_from_a_generator(arm, arm_model, photograph_arms):
 def test_what_is_no_photograph_is_refused(arm, arm_model):
     with pytest.raises(ValueError, match=r"An image must have shape .* Received: \(\)"):
         predict_poses(arm_model, None, skeleton=arm)  # what cv2.imread gives for a file that is not there
+
+
+def test_a_network_with_one_fixed_side_needs_no_size(arm, arm_model, photograph_arms):
+    images = keras.Input((None, 320, 3))
+    model = keras.Model(images, arm_model(images))
+    image = photograph_arms((240, 320), ARMS)
+    found, expected = (
+        predict_poses(*arguments, skeleton=arm, **size).keypoints
+        for arguments, size in (((model, image), {}), ((arm_model, image), {"input_size": (368, 320)}))
+    )
+    assert len(found) == 3
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_network_of_fixed_size_refuses_the_second_look_before_anyone_is_found(fixed_model, arm):

@@ -71,6 +71,33 @@ def test_black_is_minus_a_half_to_vgg19():
     )
 
 
+def test_layers_of_a_named_backbone_can_be_tapped():
+    model = openpose("vgg19", num_stages=1)
+    features = keras.Model(model.input, model.get_layer("block4_conv2").output)
+    assert features(IMAGE).shape == (1, IMAGE.shape[1] // 8, IMAGE.shape[2] // 8, 512)
+
+
+def test_a_model_within_a_model_may_be_the_backbone(tiny):
+    images = keras.Input((None, None, 3))
+    wrapped = keras.Model(images, tiny(keras.layers.Rescaling(1 / 255)(images)))
+    model, plain = (openpose(one, skeleton=ARM, num_stages=1) for one in (wrapped, tiny))
+    plain.set_weights(model.get_weights())
+    # 255 times an image, divided by 255, is off by the rounding of float32.
+    maps, expected = np.asarray(model(255 * IMAGE)["pafs"]), np.asarray(plain(IMAGE)["pafs"])
+    np.testing.assert_allclose(maps, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_channels_first_is_an_error(tiny):
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(
+            ValueError, match=r"need `keras.config.image_data_format\(\)` to be 'channels_last'"
+        ):
+            openpose(tiny)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 @pytest.mark.parametrize("backbone", ["mobilenet", "vgg19"])
 def test_a_saved_model_comes_back_equal(backbone, tmp_path):
     model = openpose(backbone, skeleton=ARM, num_stages=1)

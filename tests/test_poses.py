@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_openpose import COCO_18, Poses
+from keras_openpose.poses import oks_spread
 
 NAN = np.nan
 
@@ -52,6 +53,21 @@ def test_a_number_gives_poses_of_one_person(three):
 
 def test_boxes_hold_the_keypoints_that_are_present(three):
     np.testing.assert_array_equal(three.boxes, [[10, 5, 40, 20], [1, 2, 3, 6], [7, 9, 0, 0]])
+
+
+def test_someone_without_keypoints_has_no_box(three, recwarn):
+    poses = dataclasses.replace(three, keypoints=np.full((3, 3, 2), np.nan))
+    assert np.isnan(poses.boxes).all()
+    assert not recwarn
+
+
+def test_the_spread_of_oks_grows_with_the_body_and_not_only_with_its_box():
+    row, square = [(0.0, 0), (40, 0), (80, 0)], [(0.0, 0), (40, 20), (80, 80)]
+    dot = [(0.0, 0), (np.nan, np.nan), (np.nan, np.nan)]
+    spread = oks_spread(np.array([row, square, dot]), np.array([0.1, 0.2, 0.1]))
+    # 2 * area * (2 * sigma)^2: of a quarter of the square of 80 pixels, of all of it, and of 32 pixels.
+    expected = [[0.08 * area, 0.32 * area, 0.08 * area] for area in (80 * 20, 80 * 80, 32 * 32)]
+    np.testing.assert_allclose(spread, expected)
 
 
 def test_no_one_has_no_boxes(three):

@@ -59,6 +59,10 @@ REFUSED = {
         {"keypoints": [[(1, 2)], [NAN]]},
         r"Every person of a\.jpg \(id 7\) must have a labelled keypoint.*Without: \[1\]",
     ),
+    "a keypoint at infinity": (
+        {"keypoints": [[(1, 2)], [(np.inf, 4)]]},
+        r"`keypoints` of a\.jpg \(id 7\) must be finite, NaN where unlabelled\. Received: inf",
+    ),
     "a region of two corners": (
         {"keypoints": [[(1, 2)]], "ignore": [np.zeros((2, 2))]},
         r"Polygons in `ignore` of a\.jpg \(id 7\) must have shape .*three at least. Received: \(2, 2\)",

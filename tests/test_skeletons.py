@@ -152,6 +152,10 @@ def test_equal_skeletons_are_equal_and_may_be_keys():
     assert one != dataclasses.replace(one, name="another", derived={})
 
 
+def test_a_skeleton_may_be_copied_under_another_name():
+    assert dataclasses.replace(COCO_18, name="mine").derived == COCO_18.derived
+
+
 def test_a_skeleton_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         COCO_18.name = "another"

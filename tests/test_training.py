@@ -277,6 +277,19 @@ def test_averaged_weights_are_kept_when_the_training_ends_early(dataset, tmp_pat
     np.testing.assert_array_equal(weights(keras.saving.load_model(tmp_path / "model.keras")), weights(last))
 
 
+def test_what_a_callback_restores_after_an_early_end_is_kept(dataset, tmp_path):
+    class Restore(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.weights, self.model.stop_training = self.model.get_weights(), True
+
+        def on_train_end(self, logs=None):
+            self.model.set_weights([0 * weight for weight in self.weights])
+
+    model = network()
+    ko.train(model, dataset, tmp_path, ema=0.9, callbacks=[Restore()], **{**RECIPE, "steps_per_epoch": 1})
+    assert not weights(model).any()
+
+
 def test_the_best_weights_are_those_of_the_best_epoch(people, dataset, tmp_path):
     validate = {"input_size": SIZE, "every": 2}
     ko.train(network(), dataset, tmp_path, validation=people, validate=validate, **RECIPE)

@@ -1,5 +1,6 @@
 """Videos: what goes in comes out, people keep their ids, work overlaps, and what a bad file is told."""
 
+import math
 import threading
 import time
 
@@ -288,5 +289,10 @@ def test_items_made_ahead_come_in_order_and_no_more_than_asked_for():
 def test_a_wrong_argument_is_told_before_the_first_frame(arm_model):
     with pytest.raises(ValueError, match=r"`memory` must be at least 0. Received: -1"):
         predict_video(arm_model, [], memory=-1)
+    with pytest.raises(ValueError, match=r"`batch_size` must be at least 1. Received: 0"):
+        predict_video(arm_model, [], batch_size=0)
+    for fps in (0, -25, math.nan, math.inf):
+        with pytest.raises(ValueError, match=rf"`fps` must be a positive number. Received: {fps}"):
+            predict_video(arm_model, [], fps=fps)
     with pytest.raises(FileNotFoundError):
         predict_video(arm_model, "missing.mp4")

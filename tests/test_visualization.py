@@ -1,6 +1,7 @@
 """Pictures: pixels looked up where the drawing must have put them."""
 
 import colorsys
+import dataclasses
 
 import numpy as np
 import pytest
@@ -62,6 +63,13 @@ def test_x_runs_right_and_y_down(arm):
     left, top, right, bottom = lit(picture)
     assert (left + right) / 2 == pytest.approx(150, abs=1)  # OpenCV's small circles are not quite round
     assert (top + bottom) / 2 == pytest.approx(12, abs=1)
+
+
+def test_an_id_without_a_place_is_not_written(arm):
+    poses = poses_of([[NAN, NAN, NAN], [(10, 20), NAN, (150, 100)]], arm)
+    only = dataclasses.replace(poses[[1]], ids=np.array([4]))
+    both = dataclasses.replace(poses, ids=np.array([3, 4]))
+    np.testing.assert_array_equal(draw_poses(BLACK, both), draw_poses(BLACK, only))
 
 
 def test_absent_keypoints_and_the_limbs_to_them_are_skipped(arm):

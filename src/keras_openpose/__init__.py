@@ -122,17 +122,23 @@ _AT_FIRST_USE = {
 }
 
 
-if "keras" in sys.modules:  # which is to know the classes that compiled networks hold
-    importlib.import_module(f"{__name__}.losses")
-    importlib.import_module(f"{__name__}.optimizers")
-    importlib.import_module(f"{__name__}.muon")
+def _tell_keras():
+    """Makes the classes that compiled networks hold known to Keras, if that is loaded."""
+    if "keras" in sys.modules:
+        for module in ("losses", "optimizers", "muon"):
+            importlib.import_module(f"{__name__}.{module}")
 
 
 def __getattr__(name: str):
     if name in _AT_FIRST_USE:
-        return getattr(importlib.import_module(f"{__name__}.{_AT_FIRST_USE[name]}"), name)
+        module = importlib.import_module(f"{__name__}.{_AT_FIRST_USE[name]}")
+        _tell_keras()
+        return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+_tell_keras()

@@ -11,7 +11,7 @@ _CAFFE_MEAN = np.array([123.68, 116.779, 103.939])  # keras.applications.imagene
 
 
 class _Normalization(NamedTuple):
-    """Pixels x of RGB from 0 to 255 become (x - mean) / std, after reversal of the channels if `bgr`."""
+    """Pixels x of RGB from 0 to 255 become (x - mean) / std, whose channels are reversed then if `bgr`."""
 
     mean: np.ndarray
     std: np.ndarray
@@ -93,7 +93,14 @@ def apply_backbone(backbone: str | keras.Model, images):
     application = getattr(keras.applications, row.application)
     network = application(include_top=False, weights=None, input_shape=(None, None, 3))
     body = keras.Model(network.get_layer(row.first).input, network.get_layer(row.level).output)
-    return body.call(x)  # its layers become layers of the caller's model, under their own names
+    fresh = {}
+
+    def apply_anew(layer):
+        return fresh.setdefault(layer.name, type(layer).from_config(layer.get_config()))
+
+    # Its layers become layers of the caller's model, under their own names. New ones: those of `network`
+    # have it for their first graph, and `layer.output` would be of that.
+    return body._run_through_graph(x, operation_fn=apply_anew)
 
 
 def load_imagenet_weights(model: keras.Model, backbone: str):
@@ -164,7 +171,10 @@ def _stride_8(backbone: keras.Model) -> keras.Model:
         raise ValueError(
             f"The backbone {backbone.name!r} must take one RGB image. It takes: {backbone.inputs}."
         )
-    tensors = [layer.output for layer in backbone.layers if hasattr(layer.output, "shape")]
+    # Not `layer.output`, which is of the first graph that a layer was called in, maybe another one.
+    nodes_by_depth = keras.Model(backbone.inputs, backbone.outputs)._nodes_by_depth
+    nodes = [node for depth in sorted(nodes_by_depth, reverse=True) for node in nodes_by_depth[depth]]
+    tensors = [tensor for node in nodes for tensor in node.output_tensors]
     height, width = (side or 256 for side in backbone.inputs[0].shape[1:3])
     shapes = keras.Model(backbone.inputs, tensors).compute_output_shape((1, height, width, 3))
     found = [

@@ -1,7 +1,9 @@
 """COCO keypoint labels: from the JSON file to samples."""
 
 import json
+import math
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -36,19 +38,13 @@ def coco_samples(
             (unless skipped) labels are faulty: their image is not in the file, their keypoints are of
             another length, their box lies outside of the image.
     """
-    labels = _read_labels(annotations)
+    labels = read_labels(annotations)
+    for record in labels["images"]:
+        if missing := {"width", "height"} - record.keys():
+            raise ValueError(f"{annotations}: image {record} lacks {', '.join(sorted(missing))}.")
     categories = _keypoint_categories(labels, annotations, skeleton)
     records = {record["id"]: record for record in labels["images"]}
-    people, problems = {image_id: [] for image_id in records}, {}
-    for person in labels["annotations"]:
-        category, record = categories.get(person.get("category_id")), records.get(person.get("image_id"))
-        if category is None and "category_id" in person:
-            continue
-        if problem := _problem(person, category, record):
-            number = person.get("id", "without id")
-            problems.setdefault(person.get("image_id"), f"{annotations}, annotation {number}: {problem}")
-        else:
-            people[person["image_id"]].append(person)
+    people, problems = sort_people(labels, annotations, categories)
     report_problems(list(problems.values()), on_error)
 
     orders = {category: _order(names, skeleton) for category, names in categories.items()}
@@ -59,7 +55,9 @@ def coco_samples(
     ]
 
 
-def _read_labels(path) -> dict:
+def read_labels(path: str | os.PathLike) -> dict:
+    """What a COCO file says, keypoints and outlines as arrays."""
+
     def shrink(record):  # numbers as arrays while the file is read: lists take ten times the memory
         if "image_id" in record:
             record["keypoints"] = np.array(record.get("keypoints") or (), np.float32)
@@ -72,15 +70,35 @@ def _read_labels(path) -> dict:
     with open(path, encoding="utf-8") as file:
         try:
             labels = json.load(file, object_hook=shrink)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is not a JSON file: {error}.") from error
+        except (ValueError, TypeError) as error:  # no JSON, no text, or words where numbers belong
+            raise ValueError(f"{path} is not a COCO label file: {error}.") from error
+    if not isinstance(labels, dict):
+        raise ValueError(f"{path} is not a COCO label file: it holds one {type(labels).__name__}.")
     missing = [key for key in ("images", "annotations", "categories") if key not in labels]
     if missing:
         raise ValueError(f"{path} is not a COCO keypoint file: it lacks {', '.join(missing)}.")
     for record in labels["images"]:
-        if missing := {"id", "file_name", "width", "height"} - record.keys():
+        if missing := {"id", "file_name"} - record.keys():
             raise ValueError(f"{path}: image {record} lacks {', '.join(sorted(missing))}.")
     return labels
+
+
+def sort_people(
+    labels: dict, path: str | os.PathLike, categories: dict[int, Sequence[str]]
+) -> tuple[dict[int, list[dict]], dict[int, str]]:
+    """The sound labels of people by image, and what is wrong with the first faulty one of an image."""
+    records = {record["id"]: record for record in labels["images"]}
+    people, problems = {image_id: [] for image_id in records}, {}
+    for person in labels["annotations"]:
+        names, record = categories.get(person.get("category_id")), records.get(person.get("image_id"))
+        if names is None and "category_id" in person:
+            continue
+        if problem := _problem(person, names, record):
+            number = person.get("id", "without id")
+            problems.setdefault(person.get("image_id"), f"{path}, annotation {number}: {problem}")
+        else:
+            people[person["image_id"]].append(person)
+    return people, problems
 
 
 def _keypoint_categories(labels: dict, path, skeleton: Skeleton) -> dict[int, list[str]]:
@@ -113,14 +131,19 @@ def _problem(person: dict, names: list[str] | None, record: dict | None) -> str 
             f"`keypoints` must hold 3 numbers for each of the category's {len(names)} keypoints. "
             f"Received: {len(person['keypoints'])} in image {image}."
         )
-    if len(box) != 4:
+    if len(box) != 4 or not all(isinstance(number, (int, float)) for number in box):
         return f"`bbox` must hold x, y, width and height. Received: {list(box)} in image {image}."
     x, y, width, height = box
-    if x >= record["width"] or y >= record["height"] or x + width < 0 or y + height < 0:
+    # Evaluation needs no sizes of images.
+    limits = record.get("width", math.inf), record.get("height", math.inf)
+    if x >= limits[0] or y >= limits[1] or x + width < 0 or y + height < 0:
         return (
-            f"`bbox` must touch its image. Received: {box} in image {image} of width {record['width']} "
-            f"and height {record['height']}."
+            f"`bbox` must touch its image. Received: {box} in image {image} of width {limits[0]} "
+            f"and height {limits[1]}."
         )
+    outline = person.get("segmentation")
+    if isinstance(outline, list) and any(len(polygon) % 2 for polygon in outline):
+        return f"Polygons of `segmentation` must hold x and y of each corner. Odd in image {image}."
     return None
 
 

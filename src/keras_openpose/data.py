@@ -59,7 +59,7 @@ def coco_dataset(
     `pose_dataset` describes the batches and the options.
 
     Args:
-        images: folder of the photographs, such as `coco/train2017`.
+        images: folder of the photographs, such as `coco/train2017`, upright: EXIF tags are not heeded.
         annotations: keypoint file, such as `coco/annotations/person_keypoints_train2017.json`.
         skeleton: keypoints and limbs of the network.
         on_error: `"raise"` or `"skip"`; also for faulty labels.
@@ -160,7 +160,8 @@ def pose_dataset(
     if shard:
         index, count = shard
         dataset = dataset.shard(count, index)
-    if augment if shuffle is None else shuffle:
+    shuffle = bool(augment) if shuffle is None else shuffle
+    if shuffle:
         dataset = dataset.shuffle(len(table.photographs), seed=seed)
     draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
     dataset = tf.data.Dataset.zip(dataset.repeat(repeat), draws)

@@ -14,6 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
+from keras_openpose.coco import read_labels, sort_people
 from keras_openpose.decoding import decode_poses
 from keras_openpose.forward import forward_pass
 from keras_openpose.images import read_image
@@ -61,9 +62,9 @@ def evaluate_coco(
         All are 0 if nobody is found.
 
     Raises:
-        ValueError: the file is no label file of COCO's form, or holds no keypoint category or several,
-            `image_ids` holds an id that the file lacks, or a photograph cannot be read.
-        FileNotFoundError: a photograph is missing; said before any is looked at.
+        ValueError: the file is no label file of COCO's form, or holds faulty labels, no keypoint category
+            or several; `image_ids` holds an id that the file lacks, or a photograph cannot be read.
+        OSError: a photograph is missing, or `results` cannot be written; said before any is looked at.
 
     Example:
         ```python
@@ -76,8 +77,7 @@ def evaluate_coco(
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
-    truth = _read_labels(annotations)
-    category = _keypoint_category(truth, annotations)
+    truth, category = _read_truth(annotations)
     ids = sorted(truth.imgs) if image_ids is None else list(dict.fromkeys(map(int, image_ids)))
     if strangers := [image_id for image_id in ids if image_id not in truth.imgs]:
         raise ValueError(
@@ -88,7 +88,12 @@ def evaluate_coco(
         raise FileNotFoundError(f"{len(missing)} of {len(paths)} photographs are missing, first {missing[0]}")
 
     found = []
-    with tqdm(total=len(ids), desc="Evaluating", unit="image", disable=not verbose) as progress:
+    with contextlib.ExitStack() as stack:
+        # First, as a file that cannot be written is to be known before all the work.
+        file = stack.enter_context(write_whole(results)) if results is not None else None
+        progress = stack.enter_context(
+            tqdm(total=len(ids), desc="Evaluating", unit="image", disable=not verbose)
+        )
         for first in range(0, len(ids), batch_size):
             group = slice(first, first + batch_size)
             batch = predict_poses(model, paths[group], skeleton=skeleton, batch_size=batch_size, **predict)
@@ -97,8 +102,7 @@ def evaluate_coco(
                     poses, image_id, keypoints=category["keypoints"], category_id=category["id"]
                 )
             progress.update(len(batch))
-    if results is not None:
-        with write_whole(results) as file:
+        if file:
             file.write_text(json.dumps(found))
     if verbose:
         print(f"Evaluated {len(ids)} of the {len(truth.imgs)} images of {annotations}.")
@@ -181,7 +185,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         import tensorflow as tf
 
         self._writer = self._writer or tf.summary.create_file_writer(os.fspath(self.log_dir))
-        truth = _read_labels(self.annotations)
+        truth, _ = _read_truth(self.annotations)
         ids = self.evaluate.get("image_ids")
         ids = [int(n) for n in (sorted(truth.imgs) if ids is None else ids)][: self.pictures]
         predict = {key: value for key, value in self.evaluate.items() if key not in _NOT_FOR_PREDICTION}
@@ -229,31 +233,34 @@ def _options(function) -> list[str]:
     return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
 
-def _read_labels(path) -> COCO:
-    with contextlib.redirect_stdout(io.StringIO()):
-        try:
-            truth = COCO(os.fspath(path))
-        except (AssertionError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} is not a COCO label file: {error}") from error
-    for person in truth.anns.values():  # which pycocotools needs, and files of other tools lack
+def _read_truth(path: str | os.PathLike) -> tuple[COCO, dict]:
+    """Labels as pycocotools has them, and their category with keypoints."""
+    labels = read_labels(path)
+    category = _keypoint_category(labels, path)
+    people, problems = sort_people(labels, path, {category["id"]: category["keypoints"]})
+    if problems:
+        raise ValueError(next(iter(problems.values())))
+    labels["annotations"] = [person for group in people.values() for person in group]
+    for number, person in enumerate(labels["annotations"], 1):
+        person["id"] = number  # pycocotools takes 0 for nobody
+        # What it needs, and files of other tools lack.
         person.setdefault("iscrowd", 0)
-        names = truth.cats.get(person.get("category_id"), {}).get("keypoints", ())
-        person["keypoints"] = person.get("keypoints") or [0] * 3 * len(names)
-        person.setdefault("num_keypoints", sum(flag > 0 for flag in person["keypoints"][2::3]))
-        if len(person.get("bbox") or ()) != 4:
-            raise ValueError(
-                f"{path}: `bbox` must hold x, y, width and height. Received: {person.get('bbox')} in "
-                f"annotation {person['id']}."
-            )
+        if not len(person["keypoints"]):  # of a crowd
+            person["keypoints"] = np.zeros(3 * len(category["keypoints"]), np.float32)
+        person.setdefault("num_keypoints", int((person["keypoints"][2::3] > 0).sum()))
         person.setdefault("area", person["bbox"][2] * person["bbox"][3])
-    return truth
+    truth = COCO()
+    truth.dataset = labels
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+    return truth, category
 
 
-def _keypoint_category(truth: COCO, path) -> dict:
-    categories = [category for category in truth.cats.values() if category.get("keypoints")]
+def _keypoint_category(labels: dict, path) -> dict:
+    categories = [category for category in labels["categories"] if category.get("keypoints")]
     if len(categories) == 1:
         return categories[0]
-    names = [category["name"] for category in categories or truth.cats.values()]
+    names = [category.get("name") for category in categories or labels["categories"]]
     raise ValueError(
         f"{path} must hold one category with keypoints, as person_keypoints_*.json do: AP is of one. "
         f"Has {len(categories)}; names: {names}."

@@ -173,7 +173,12 @@ def _replace_folder(path: Path, write):
         write(new)
         if path.exists():
             path.rename(old)
-        shutil.move(new, path)
+        try:
+            shutil.move(new, path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
 
 
 def _write_openvino(folder: str, path: Path):

@@ -12,7 +12,7 @@ from keras_openpose.decoding import decode_poses
 from keras_openpose.forward import Network, forward_pass, run_network
 from keras_openpose.geometry import fitted_size, resize_coordinates
 from keras_openpose.images import read_image, to_rgb
-from keras_openpose.poses import Poses
+from keras_openpose.poses import SAME_PERSON, Poses, oks_spread
 from keras_openpose.skeletons import COCO_18, Skeleton
 
 Photograph = np.ndarray | str | os.PathLike
@@ -23,8 +23,6 @@ _MULTIPLE = 16
 # The second look shows a person as the networks were trained: 0.6 of 368 pixels tall on average, times
 # up to 1.1 and down to 0.5 (CMU caffe_train, cpm_data_transformer.cpp).
 _LOOK_SIZE, _LOOK_LENGTH = 368, 200
-# Two poses of a lower OKS are not the same person.
-_SAME_PERSON = 0.1
 
 
 def predict_poses(
@@ -118,7 +116,7 @@ def predict_poses(
 def _input_size(model: Network, input_size: tuple[int, int] | None) -> tuple[int, int]:
     own = model.input_shape[1:3]
     if input_size is None:
-        return own if None not in own else (368, 432)
+        return tuple(side or default for side, default in zip(own, (368, 432), strict=True))
     if np.shape(input_size) != (2,) or min(input_size) < _MULTIPLE:
         raise ValueError(
             f"`input_size` must be (height, width), at least {_MULTIPLE}. Received: {input_size}."
@@ -234,11 +232,11 @@ def _improve(poses: Poses, person: int, seen: Poses):
         return
     present = poses.scores[person] > 0
     distance = ((seen.keypoints - poses.keypoints[person]) ** 2).sum(axis=-1)
-    spread = 2 * np.prod(poses.boxes[person, 2:]) * (2 * np.array(poses.skeleton.sigmas)) ** 2
-    similarity = np.where(seen.scores > 0, np.exp(-distance / np.maximum(spread, 1e-6)), 0)
+    spread = oks_spread(poses.keypoints[[person]], np.array(poses.skeleton.sigmas))
+    similarity = np.where(seen.scores > 0, np.exp(-distance / spread), 0)
     oks = similarity[:, present].mean(axis=1)
     nearest = int(oks.argmax())
-    if oks[nearest] < _SAME_PERSON:
+    if oks[nearest] < SAME_PERSON:
         return
     clearer = seen.scores[nearest] > poses.scores[person]
     poses.keypoints[person, clearer] = seen.keypoints[nearest, clearer]

@@ -6,6 +6,12 @@ import numpy as np
 
 from keras_openpose.skeletons import Skeleton
 
+# Two poses of a lower OKS are not the same person.
+SAME_PERSON = 0.1
+# Of few keypoints, or keypoints in a line, the box says little: no body is smaller than COCO's small, or
+# more slender than this.
+_SMALL, _SLENDER = 32**2, 4
+
 
 @dataclass(frozen=True, eq=False)
 class Poses:
@@ -63,7 +69,28 @@ class Poses:
     @property
     def boxes(self) -> np.ndarray:
         """Bounding box of each person's keypoints, `(people, 4)`: x, y, width, height in pixels."""
-        if not len(self):
-            return np.zeros((0, 4))
-        low, high = np.nanmin(self.keypoints, axis=1), np.nanmax(self.keypoints, axis=1)
+        low, high = _corners(self.keypoints)
         return np.concatenate([low, high - low], axis=1)
+
+
+def oks_spread(keypoints: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
+    """What the square of a distance is divided by in the exponent of OKS, as COCO defines it.
+
+    The area of a body is that of the box around its keypoints.
+
+    Args:
+        keypoints: `(people, keypoints, 2)`, pixels.
+        sigmas: `(keypoints,)`, the OKS constants.
+
+    Returns:
+        `(people, keypoints)`, square pixels.
+    """
+    low, high = _corners(keypoints)
+    shorter, longer = np.sort(high - low, axis=-1).T
+    area = longer * np.maximum(shorter, longer / _SLENDER)
+    return 2 * np.maximum(area, _SMALL)[:, None] * (2 * sigmas) ** 2
+
+
+def _corners(keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest x and y of each person, NaN without any keypoint."""
+    return np.fmin.reduce(keypoints, axis=1), np.fmax.reduce(keypoints, axis=1)

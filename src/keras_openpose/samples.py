@@ -20,7 +20,7 @@ class PoseSample:
 
     Args:
         image: path of a JPEG, PNG, GIF or BMP file (no BMP with a palette, which TensorFlow takes for
-            grey), or a `uint8` RGB array `(height, width, 3)`.
+            grey; upright, as EXIF tags are not heeded), or a `uint8` RGB array `(height, width, 3)`.
         keypoints: `(people, keypoints, 2)`, in the order of the skeleton; NaN where unlabelled.
             Derived keypoints, such as the neck, may stay NaN: `pose_dataset` fills them in.
         boxes: `(people, 4)`: x, y, width, height. Defaults to the box around each person's
@@ -62,6 +62,8 @@ class PoseSample:
             raise ValueError(
                 f"`keypoints` of {self} must have shape (people, keypoints, 2). Received: {keypoints.shape}."
             )
+        if np.isinf(keypoints).any():
+            raise ValueError(f"`keypoints` of {self} must be finite, NaN where unlabelled. Received: inf.")
         unlabelled = np.isnan(keypoints).any(-1)
         if unlabelled.all(-1).any():
             raise ValueError(

@@ -73,7 +73,7 @@ class Skeleton:
             "limbs": tuple(tuple(limb) for limb in limbs),
             "flips": tuple(tuple(pair) for pair in flips),
             "sigmas": (0.07,) * len(keypoints) if sigmas is None else tuple(float(s) for s in sigmas),
-            "derived": tuple((key, tuple(pair)) for key, pair in (derived or {}).items()),
+            "derived": tuple((key, tuple(pair)) for key, pair in dict(derived or {}).items()),
             "auxiliary_limbs": tuple(tuple(limb) for limb in auxiliary_limbs),
         }
         for field, value in fields.items():
@@ -93,23 +93,19 @@ class Skeleton:
     @cached_property
     def limb_indices(self) -> np.ndarray:
         """Start and end keypoint of every limb, `(limbs, 2)`."""
-        index = {name: n for n, name in enumerate(self.keypoints)}
-        pairs = [(index[start], index[end]) for start, end in self.limbs]
+        pairs = [(self._index[start], self._index[end]) for start, end in self.limbs]
         return np.array(pairs, np.intp).reshape(-1, 2)
 
     @cached_property
     def derived_indices(self) -> np.ndarray:
         """Derived keypoint and its two sources, `(derived, 3)`."""
-        index = {name: n for n, name in enumerate(self.keypoints)}
-        rows = [(index[name], *(index[source] for source in pair)) for name, pair in self.derived]
+        rows = [[self._index[part] for part in (name, *pair)] for name, pair in self.derived]
         return np.array(rows, np.intp).reshape(-1, 3)
 
     @cached_property
     def flip_keypoints(self) -> np.ndarray:
         """Keypoint that each keypoint of a mirrored image comes from, `(keypoints,)`."""
-        index = {name: n for n, name in enumerate(self.keypoints)}
-        mirror = self._mirror
-        return np.array([index[mirror[name]] for name in self.keypoints], np.intp)
+        return np.array([self._index[self._mirror[name]] for name in self.keypoints], np.intp)
 
     @cached_property
     def flip_pafs(self) -> tuple[np.ndarray, np.ndarray]:
@@ -127,6 +123,10 @@ class Skeleton:
             channels += [2 * source, 2 * source + 1]
             signs += [-direction, direction]
         return np.array(channels, np.intp), np.array(signs, np.float32)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {name: n for n, name in enumerate(self.keypoints)}
 
     @cached_property
     def _mirror(self) -> dict[str, str]:

@@ -18,9 +18,8 @@ from keras_openpose.skeletons import Skeleton
 #   the band of a limb ends exactly one cell beyond its box on all sides. (CMU rounds the ends to whole
 #     cells and leaves the last out, so that bands reach further up and left than down and right.)
 SIGMA = 7.0  # pixels of the input image; caffe_train, `sigma`
-GAUSSIAN_CUTOFF = (
-    4.6052  # exponent beyond which a Gaussian (here below 0.01) is 0; caffe_train, putGaussianMaps
-)
+# Exponent beyond which a Gaussian (here below 0.01) is 0; caffe_train, putGaussianMaps.
+GAUSSIAN_CUTOFF = 4.6052
 LIMB_HALF_WIDTH = 1.0  # cells; caffe_train, putVecMaps
 
 

@@ -4,14 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_openpose.poses import Poses
+from keras_openpose.poses import SAME_PERSON, Poses, oks_spread
 from keras_openpose.skeletons import Skeleton
 
 # Casiez, Roussel, Vogel: "1€ Filter", CHI 2012; the values of its demonstration, in hertz and pixels.
 _MIN_CUTOFF, _BETA, _DERIVATIVE_CUTOFF = 1.0, 0.007, 1.0
-# Of few keypoints, or keypoints in a line, the box says little: no body is smaller than COCO's small, or
-# more slender than this.
-_SMALL, _SLENDER = 32**2, 4
 # How much of a body's speed is that of the last frame; the rest is what it was.
 _NEW_SPEED = 0.5
 
@@ -34,15 +31,12 @@ class PoseTracker:
     Args:
         skeleton: gives the OKS constants.
         memory: frames that somebody may be out of sight and come back as the same. Defaults to 15.
-        min_oks: a pose of a lower OKS is somebody else. Defaults to 0.1.
         smooth: filter every keypoint by the one-euro filter, at so many frames a second. Defaults to
             None, no filter.
     """
 
-    def __init__(
-        self, skeleton: Skeleton, *, memory: int = 15, min_oks: float = 0.1, smooth: float | None = None
-    ):
-        self._sigmas, self._memory, self._min_oks = np.array(skeleton.sigmas), memory, min_oks
+    def __init__(self, skeleton: Skeleton, *, memory: int = 15, smooth: float | None = None):
+        self._sigmas, self._memory = np.array(skeleton.sigmas), memory
         self._smooth, self._people, self._next_id = smooth, [], 0
 
     def update(self, poses: Poses) -> Poses:
@@ -70,7 +64,7 @@ class PoseTracker:
         matches, taken = {}, set()
         for place in np.argsort(-similarity, axis=None, kind="stable"):
             n, person = np.unravel_index(place, similarity.shape)
-            if similarity[n, person] < self._min_oks:
+            if similarity[n, person] < SAME_PERSON:
                 break
             if n not in matches and person not in taken:
                 matches[n] = self._people[person]
@@ -104,10 +98,7 @@ def _oks(keypoints: np.ndarray, expected: np.ndarray, sigmas: np.ndarray) -> np.
     body can be all of that person that is in sight.
     """
     squares = ((keypoints[:, None] - expected) ** 2).sum(axis=-1)
-    sides = np.sort(np.nanmax(expected, axis=1) - np.nanmin(expected, axis=1), axis=-1)
-    area = sides[:, 1] * np.maximum(sides[:, 0], sides[:, 1] / _SLENDER)
-    spread = 2 * np.maximum(area, _SMALL)[:, None] * (2 * sigmas) ** 2
-    similarity = np.nan_to_num(np.exp(-squares / spread))
+    similarity = np.nan_to_num(np.exp(-squares / oks_spread(expected, sigmas)))
     present, known = (~np.isnan(poses[..., 0]) for poses in (keypoints, expected))
     return similarity.sum(axis=-1) / np.minimum(present.sum(axis=1)[:, None], known.sum(axis=1))
 

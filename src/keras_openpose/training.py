@@ -111,7 +111,7 @@ def train(
             made = make_optimizer(optimizer, steps=epochs * length, **recipe)
         _compile(model, made, loss)
         model._initial_epoch = None  # or it is what `BackupAndRestore` left of an earlier fit
-        history = model.fit(
+        return model.fit(
             dataset,
             epochs=epochs,
             steps_per_epoch=length,
@@ -128,9 +128,6 @@ def train(
             shuffle=False,  # which is the dataset's own business
             verbose=verbose,
         )
-        if made.use_ema and model.stop_training:  # of an early end Keras keeps the weights not averaged
-            model.load_weights(folder / "last.weights.h5")
-        return history
 
     if freeze_backbone_steps:
         # Of so few steps `make_optimizer` may refuse a learning rate that steps, and a warm-up as long.
@@ -197,7 +194,10 @@ def _watchers(folder: Path, use_ema: bool, validation, validate: dict, tensorboa
             initial_value_threshold=max(_logged(folder / "log.csv", "val_AP"), default=None),
         )
         watchers.append(best)
-    watchers.append(keras.callbacks.ModelCheckpoint(folder / "last.weights.h5", save_weights_only=True))
+    last = folder / "last.weights.h5"
+    watchers.append(keras.callbacks.ModelCheckpoint(last, save_weights_only=True))
+    if use_ema:
+        watchers.append(_KeepAverage(last))
     if tensorboard:
         watchers.append(keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False))
     return [*watchers, _CsvLog(folder / "log.csv", append=True)]
@@ -218,6 +218,21 @@ class _BestWeights(keras.callbacks.ModelCheckpoint):
     def on_epoch_end(self, epoch, logs=None):
         if self.monitor in (logs or {}):
             super().on_epoch_end(epoch, logs)
+
+
+class _KeepAverage(keras.callbacks.Callback):
+    """Puts the averaged weights back after an early end, of which Keras keeps the others.
+
+    Comes before callbacks that then restore the best ones.
+    """
+
+    def __init__(self, last: Path):
+        super().__init__()
+        self._last = last
+
+    def on_train_end(self, logs=None):
+        if self.model.stop_training:
+            self.model.load_weights(self._last)
 
 
 class _CsvLog(keras.callbacks.CSVLogger):

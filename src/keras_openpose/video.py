@@ -80,6 +80,10 @@ def predict_video(
             f"`video` must hold frames. Received: an array of shape {video.shape}; one image is for "
             "`predict_poses`."
         )
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
+    if fps is not None and not 0 < fps < math.inf:
+        raise ValueError(f"`fps` must be a positive number. Received: {fps}.")
     frames = VideoReader(video) if isinstance(video, (int, str, os.PathLike)) else video
     fps = fps or getattr(frames, "fps", 25.0)
     tracker = PoseTracker(skeleton, memory=memory, smooth=fps if smooth else None)

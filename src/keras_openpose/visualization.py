@@ -56,6 +56,8 @@ def draw_poses(image: np.ndarray, poses: Poses, *, thickness: int | None = None)
                 cv2.circle(picture, point, radius, color, cv2.FILLED, cv2.LINE_AA, _SHIFT)
     if poses.ids is not None:
         for person, box in zip(poses.ids, poses.boxes, strict=True):
+            if np.isnan(box).any():  # someone without any keypoint
+                continue
             place = max(0, round(box[0])), max(8 * thickness, round(box[1]) - 2 * thickness)
             for color, width in (((0, 0, 0), thickness + 2), ((255, 255, 255), max(1, thickness // 2))):
                 cv2.putText(picture, str(person), place, cv2.FONT_HERSHEY_SIMPLEX, 0.35 * thickness, color,

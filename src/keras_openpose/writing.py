@@ -25,9 +25,8 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
         OSError: the file cannot be written; names `path`, not the temporary.
     """
     path = Path(path)
-    temporary = path.with_name(
-        f".{uuid.uuid4().hex}{''.join(path.suffixes)}"
-    )  # Keras wants .weights.h5 whole
+    # Keras wants .weights.h5 whole.
+    temporary = path.with_name(f".{uuid.uuid4().hex}{''.join(path.suffixes)}")
     try:
         temporary.touch()
         yield temporary

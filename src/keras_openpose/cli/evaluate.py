@@ -1,23 +1,20 @@
 """`keras-openpose evaluate`: COCO's ten figures."""
 
 import argparse
-import contextlib
 
 from keras_openpose.cli.network import load_network, predict_options
 from keras_openpose.cli.problems import Problems
 from keras_openpose.evaluation import evaluate_coco
-from keras_openpose.writing import write_whole
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure a network, print the figures and what they were measured with."""
     problems = Problems()
     predict = predict_options(options)
-    results = write_whole(options.results) if options.results else contextlib.nullcontext()
-    with problems.at(options.annotations, fatal=True), results as file:
+    with problems.at(options.annotations, fatal=True):
         model, skeleton = load_network(options, problems)
         figures = evaluate_coco(
-            model, options.images, options.annotations, skeleton=skeleton, results=file, **predict
+            model, options.images, options.annotations, skeleton=skeleton, results=options.results, **predict
         )
     print(f"{options.preset or options.model}{_flags(predict)}, in percent:")
     for name, value in figures.items():

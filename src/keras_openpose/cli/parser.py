@@ -55,8 +55,9 @@ def _number(kind: type, *, least: float = -math.inf, above: float = -math.inf, m
     return parse
 
 
-_COUNT, _SEED, _LENGTH = _number(int, least=1), _number(int, least=0), _number(int, least=16)
-_SCALE, _AT_LEAST_0 = _number(float, above=0), _number(float, least=0)
+_COUNT, _WHOLE, _LENGTH = _number(int, least=1), _number(int, least=0), _number(int, least=16)
+_POSITIVE, _AT_LEAST_0 = _number(float, above=0), _number(float, least=0)
+_SEED = _number(int, least=0, most=2**32 - 1)  # what NumPy takes
 
 # Defaults of `train` for a network that is yet to be trained.
 NEW_NETWORK = {"weights": "imagenet", "stages": 6, "dtype": "float32"}
@@ -242,20 +243,22 @@ def _add_recipe(parser: argparse.ArgumentParser):
     epoch_help = "steps between backups, an epoch (default: 1000)"
     add("--steps-per-epoch", type=_COUNT, default=1000, metavar="N", help=epoch_help)
     add("--optimizer", choices=("adamw", "sgd"), default="adamw", help="(default: adamw)")
-    add("--freeze-backbone", type=_SEED, default=0, metavar="N", help="steps before, without it (default: 0)")
+    add(
+        "--freeze-backbone", type=_WHOLE, default=0, metavar="N", help="steps before, without it (default: 0)"
+    )
     multipliers_help = "with sgd, CMU's learning rates: biases twice, later stages four times as fast"
     add("--stage-multipliers", action="store_true", help=multipliers_help)
     add("--tensorboard", action="store_true", help="write logs for TensorBoard too")
     group = parser.add_argument_group("optimizer", argument_default=argparse.SUPPRESS)
     add = group.add_argument
-    add("--learning-rate", type=_SCALE, metavar="R", help="the highest (default: adamw 5e-4, sgd 4e-5)")
+    add("--learning-rate", type=_POSITIVE, metavar="R", help="the highest (default: adamw 5e-4, sgd 4e-5)")
     schedules = ("cosine", "step", "constant")
     add("--schedule", choices=schedules, help="how the learning rate falls (default: cosine)")
     warmup_help = "steps of rising (default: a twentieth of all, at most 1000)"
-    add("--warmup-steps", type=_SEED, metavar="N", help=warmup_help)
+    add("--warmup-steps", type=_WHOLE, metavar="N", help=warmup_help)
     add("--weight-decay", type=_AT_LEAST_0, metavar="D", help="of kernels (default: adamw 1e-4, sgd 5e-4)")
-    add("--clipnorm", type=_SCALE, metavar="X", help="largest norm of the gradients (default: none)")
-    add("--ema", type=_SCALE, metavar="M", help="average the weights, such as 0.999 (default: no)")
+    add("--clipnorm", type=_POSITIVE, metavar="X", help="largest norm of the gradients (default: none)")
+    add("--ema", type=_POSITIVE, metavar="M", help="average the weights, such as 0.999 (default: no)")
 
 
 def _add_demo(commands):
@@ -290,7 +293,7 @@ def _add_predict(parser: argparse.ArgumentParser):
     size_help = "height and width that images are fitted into (default: the network's own, else 368 432)"
     scales_help = "sizes to look at, as factors, averaged; 1 2 finds smaller people (default: 1)"
     group.add_argument("--input-size", type=_LENGTH, nargs=2, metavar=("H", "W"), help=size_help)
-    group.add_argument("--scales", type=_SCALE, nargs="+", metavar="S", help=scales_help)
+    group.add_argument("--scales", type=_POSITIVE, nargs="+", metavar="S", help=scales_help)
     group.add_argument("--flip", action="store_true", help="average the mirrored image in")
     group.add_argument("--refine", action="store_true", help="look at each person found again, enlarged")
     for flag, kind, metavar, text in (

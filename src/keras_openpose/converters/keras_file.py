@@ -29,9 +29,8 @@ def load_keras_file(model: keras.Model, path: str | os.PathLike):
         if found != len(model.weights):
             raise ValueError(f"it holds {found} arrays, the network has {len(model.weights)}.")
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "error", UserWarning
-            )  # Keras warns of layers that keep their random weights
+            # Keras warns of layers that keep their random weights.
+            warnings.simplefilter("error", UserWarning)
             model.load_weights(path)
     except Exception as error:  # h5py, zipfile and Keras raise many kinds
         raise ValueError(f"{path} is not a weight file of {model.name}: {error}") from error

@@ -9,7 +9,7 @@ import os
 import keras
 from keras import layers
 
-from keras_openpose.models.stages import check_input_shape, check_limbs, stage_outputs
+from keras_openpose.models.stages import check_input_shape, check_limbs, output_conv, stage_outputs
 from keras_openpose.models.vgg import vgg_features
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import BODY_25, Skeleton
@@ -90,8 +90,7 @@ def _stage(x, channels: int, stage: int, kind: str):
             parts.append(x)
         x = layers.Concatenate(name=f"{name}_block{block}")(parts)
     x = _conv(x, last_width, 1, f"{name}_{{}}6")
-    # In float32 under any policy: OpenCV, which reads the maps, takes nothing narrower.
-    return layers.Conv2D(channels, 1, name=f"{name}_conv7", dtype="float32")(x)
+    return output_conv(x, channels, f"{name}_conv7")
 
 
 def _conv(x, channels: int, kernel_size: int, name: str):

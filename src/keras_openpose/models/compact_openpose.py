@@ -13,7 +13,7 @@ import os
 import keras
 from keras import layers
 
-from keras_openpose.models.stages import check_input_shape, check_limbs, stage_outputs
+from keras_openpose.models.stages import check_input_shape, check_limbs, output_conv, stage_outputs
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -37,8 +37,8 @@ def compact_openpose(
     Args:
         skeleton: who a person is. Defaults to `COCO_18`.
         num_stages: how many stages, at least 1. Defaults to 2.
-        weights: None for random ones, or a `.weights.h5` or `.keras` file of such a network. Those of
-            `from_preset("demo_synthetic")` were trained on drawn people.
+        weights: None for random ones, `"demo_synthetic"` for those that come along, trained on drawn
+            people, or a `.weights.h5` or `.keras` file of such a network.
         input_shape: height, width (multiples of 16, or None for any) and 3.
 
     Returns:
@@ -70,15 +70,15 @@ def compact_openpose(
     x, stages = features, []
     for stage in range(1, num_stages + 1):
         x = _block(x, f"stage{stage}_block")
-        pafs = _output(x, 2 * skeleton.num_limbs, f"stage{stage}_pafs")
-        heatmaps = _output(x, skeleton.num_keypoints + 1, f"stage{stage}_heatmaps")
+        pafs = output_conv(x, 2 * skeleton.num_limbs, f"stage{stage}_pafs", small=True)
+        heatmaps = output_conv(x, skeleton.num_keypoints + 1, f"stage{stage}_heatmaps", small=True)
         stages.append((heatmaps, pafs))
         if stage < num_stages:
             x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, x])
             x = _conv(x, _FINE_CHANNELS, 1, name=f"stage{stage + 1}_mix_conv")
 
     model = keras.Model(images, stage_outputs(*zip(*stages, strict=True)), name="compact_openpose")
-    load_weights(model, weights, preset="compact_openpose_coco")
+    load_weights(model, weights, published="demo_synthetic", preset="demo_synthetic")
     return model
 
 
@@ -123,10 +123,3 @@ def _conv(x, channels: int, kernel_size: int, *, name: str, stride: int = 1, dil
         kernel_initializer="he_normal",
         name=name,
     )(x)
-
-
-def _output(x, channels: int, name: str):
-    # Small at first, as in CMU's training (pose_train_test.prototxt, `weight_filler`). In float32 under any
-    # policy: OpenCV, which reads the maps, takes nothing narrower.
-    initializer = keras.initializers.RandomNormal(stddev=0.01)
-    return layers.Conv2D(channels, 1, kernel_initializer=initializer, name=name, dtype="float32")(x)

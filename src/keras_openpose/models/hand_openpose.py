@@ -9,7 +9,7 @@ import os
 import keras
 from keras import layers
 
-from keras_openpose.models.stages import check_input_shape, stage_outputs
+from keras_openpose.models.stages import check_input_shape, conv_relu, output_conv, stage_outputs
 from keras_openpose.models.vgg import vgg_features
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import HAND_21, Skeleton
@@ -57,24 +57,19 @@ def hand_openpose(
     """
     check_input_shape(input_shape, multiple=8)
     images = keras.Input(input_shape, name="images")
-    features = _conv(vgg_features(images, (2, 2, 4, 4, 2)), 128, 3, "features_conv")
+    features = conv_relu(vgg_features(images, (2, 2, 4, 4, 2)), 128, 3, "features_conv")
     channels = skeleton.num_keypoints + 1
     heatmaps = []
     for stage in range(1, _NUM_STAGES + 1):
         name = f"stage{stage}_heatmaps"
         if stage == 1:
-            x, last = _conv(features, 512, 1, f"{name}_conv1"), 2
+            x, last = conv_relu(features, 512, 1, f"{name}_conv1"), 2
         else:
             x, last = layers.Concatenate(name=f"stage{stage}_input")([heatmaps[-1], features]), 7
             for n in (1, 2, 3, 4, 5):
-                x = _conv(x, 128, 7, f"{name}_conv{n}")
-            x = _conv(x, 128, 1, f"{name}_conv6")
-        # In float32 under any policy: OpenCV, which reads the maps, takes nothing narrower.
-        heatmaps.append(layers.Conv2D(channels, 1, name=f"{name}_conv{last}", dtype="float32")(x))
+                x = conv_relu(x, 128, 7, f"{name}_conv{n}")
+            x = conv_relu(x, 128, 1, f"{name}_conv6")
+        heatmaps.append(output_conv(x, channels, f"{name}_conv{last}"))
     model = keras.Model(images, stage_outputs(heatmaps), name="hand_openpose")
     load_weights(model, weights, published="hand_21", preset="hand_21")
     return model
-
-
-def _conv(x, channels: int, kernel_size: int, name: str):
-    return layers.Conv2D(channels, kernel_size, padding="same", activation="relu", name=name)(x)

@@ -9,7 +9,7 @@ import os
 import keras
 from keras import layers
 
-from keras_openpose.models.stages import check_input_shape, check_limbs, stage_outputs
+from keras_openpose.models.stages import check_input_shape, check_limbs, conv_relu, output_conv, stage_outputs
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -110,7 +110,7 @@ def _backbone(images):
 
 
 def _features(x):
-    x = start = _conv(x, _CHANNELS, 1, "features_align")
+    x = start = conv_relu(x, _CHANNELS, 1, "features_align")
     for n in (1, 2, 3):
         name = f"features_conv{n}"
         x = layers.DepthwiseConv2D(
@@ -118,18 +118,18 @@ def _features(x):
         )(x)
         x = layers.Conv2D(_CHANNELS, 1, use_bias=False, activation="elu", name=f"{name}_pointwise")(x)
     x = layers.Add(name="features_add")([start, x])
-    return _conv(x, _CHANNELS, 3, "features_conv4")
+    return conv_relu(x, _CHANNELS, 3, "features_conv4")
 
 
 def _first_stage(x, channels: tuple[int, int], name: str):
     for n in (1, 2, 3):
-        x = _conv(x, _CHANNELS, 3, f"{name}_trunk_conv{n}")
+        x = conv_relu(x, _CHANNELS, 3, f"{name}_trunk_conv{n}")
     return _heads(x, 512, channels, name)
 
 
 def _refinement_stage(x, channels: tuple[int, int], name: str):
     for n in range(1, 6):
-        x = start = _conv(x, _CHANNELS, 1, f"{name}_block{n}_conv1")
+        x = start = conv_relu(x, _CHANNELS, 1, f"{name}_block{n}_conv1")
         for m, dilation in ((2, 1), (3, 2)):
             x = layers.Conv2D(
                 _CHANNELS, 3, padding="same", dilation_rate=dilation, name=f"{name}_block{n}_conv{m}"
@@ -142,14 +142,9 @@ def _refinement_stage(x, channels: tuple[int, int], name: str):
 def _heads(x, width: int, channels: tuple[int, int], name: str):
     maps = []
     for kind, filters in zip(("heatmaps", "pafs"), channels, strict=True):
-        y = _conv(x, width, 1, f"{name}_{kind}_conv1")
-        # In float32 under any policy: OpenCV, which reads the maps, takes nothing narrower.
-        maps.append(layers.Conv2D(filters, 1, name=f"{name}_{kind}_conv2", dtype="float32")(y))
+        y = conv_relu(x, width, 1, f"{name}_{kind}_conv1")
+        maps.append(output_conv(y, filters, f"{name}_{kind}_conv2"))
     return maps
-
-
-def _conv(x, channels: int, kernel_size: int, name: str):
-    return layers.Conv2D(channels, kernel_size, padding="same", activation="relu", name=name)(x)
 
 
 def _norm_relu(x, name: str):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import keras
 from keras import layers, ops
 
-from keras_openpose.models.stages import check_input_shape, check_limbs, stage_outputs
+from keras_openpose.models.stages import check_input_shape, check_limbs, output_conv, stage_outputs
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -174,7 +174,7 @@ def _branch(x, channels: tuple[int, ...], name: str):
     for n, filters in enumerate(channels[:3], 1):
         x = layers.SeparableConv2D(filters, 3, padding="same", activation="relu", name=f"{name}_conv{n}")(x)
     x = layers.Conv2D(channels[3], 1, activation="relu", name=f"{name}_conv4")(x)
-    return layers.Conv2D(channels[4], 1, name=f"{name}_conv5", dtype="float32")(x)
+    return output_conv(x, channels[4], f"{name}_conv5")
 
 
 def _blocks(x, groups: tuple[_Blocks, ...], first: int):

@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from keras_openpose.backbones import apply_backbone, load_imagenet_weights
-from keras_openpose.models.stages import check_input_shape, check_limbs, stage_outputs
+from keras_openpose.models.stages import check_input_shape, check_limbs, conv_relu, output_conv, stage_outputs
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -71,7 +71,7 @@ def openpose(
     images = keras.Input(input_shape, name="images")
     features = apply_backbone(backbone, images)
     for n, channels in enumerate(feature_channels, 1):
-        features = _conv(features, channels, 3, f"features_conv{n}")
+        features = conv_relu(features, channels, 3, f"features_conv{n}")
 
     x, stages = features, []
     for stage in range(1, num_stages + 1):
@@ -94,24 +94,13 @@ def openpose(
 
 def _first_branch(x, channels: int, name: str):
     for n in (1, 2, 3):
-        x = _conv(x, 128, 3, f"{name}_conv{n}")
-    x = _conv(x, 512, 1, f"{name}_conv4")
-    return _output(x, channels, f"{name}_conv5")
+        x = conv_relu(x, 128, 3, f"{name}_conv{n}")
+    x = conv_relu(x, 512, 1, f"{name}_conv4")
+    return output_conv(x, channels, f"{name}_conv5", small=True)
 
 
 def _later_branch(x, channels: int, name: str):
     for n in (1, 2, 3, 4, 5):
-        x = _conv(x, 128, 7, f"{name}_conv{n}")
-    x = _conv(x, 128, 1, f"{name}_conv6")
-    return _output(x, channels, f"{name}_conv7")
-
-
-def _conv(x, channels: int, kernel_size: int, name: str):
-    return layers.Conv2D(channels, kernel_size, padding="same", activation="relu", name=name)(x)
-
-
-def _output(x, channels: int, name: str):
-    # Small at first, as in CMU's training (pose_train_test.prototxt, `weight_filler`). In float32 under any
-    # policy: OpenCV, which reads the maps, takes nothing narrower.
-    initializer = keras.initializers.RandomNormal(stddev=0.01)
-    return layers.Conv2D(channels, 1, kernel_initializer=initializer, name=name, dtype="float32")(x)
+        x = conv_relu(x, 128, 7, f"{name}_conv{n}")
+    x = conv_relu(x, 128, 1, f"{name}_conv6")
+    return output_conv(x, channels, f"{name}_conv7", small=True)

@@ -1,8 +1,9 @@
-"""What the networks here have in common: the size of their images and the form of their outputs."""
+"""What the networks here have in common: the size of their images, layers, the form of their outputs."""
 
 from collections.abc import Sequence
 
-from keras import ops
+import keras
+from keras import layers, ops
 
 from keras_openpose.skeletons import Skeleton
 
@@ -15,6 +16,11 @@ def check_input_shape(input_shape: Sequence[int | None], *, multiple: int):
             f"`input_shape` must be (height, width, 3), height and width multiples of {multiple} or None. "
             f"Received: {input_shape}."
         )
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "The networks here need `keras.config.image_data_format()` to be 'channels_last'. "
+            f"Received: {keras.config.image_data_format()!r}."
+        )
 
 
 def check_limbs(skeleton: Skeleton):
@@ -24,6 +30,21 @@ def check_limbs(skeleton: Skeleton):
             f"`skeleton` must have limbs, along which the network's PAFs run. {skeleton.name} has none; "
             "`hand_openpose` has no PAFs."
         )
+
+
+def conv_relu(x, channels: int, kernel_size: int, name: str):
+    """A convolution and what of it is positive."""
+    return layers.Conv2D(channels, kernel_size, padding="same", activation="relu", name=name)(x)
+
+
+def output_conv(x, channels: int, name: str, *, small: bool = False):
+    """The last layer of a stage, from weights that give small maps at first if so asked.
+
+    In float32 under any policy: OpenCV, which reads the maps, takes nothing narrower.
+    """
+    # Small as in CMU's training (pose_train_test.prototxt, `weight_filler`).
+    initializer = keras.initializers.RandomNormal(stddev=0.01) if small else "glorot_uniform"
+    return layers.Conv2D(channels, 1, kernel_initializer=initializer, name=name, dtype="float32")(x)
 
 
 def stage_outputs(heatmaps: Sequence, pafs: Sequence = ()) -> dict:

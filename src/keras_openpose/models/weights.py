@@ -60,6 +60,10 @@ def load_file(model: keras.Model, preset: Preset, file: str | os.PathLike):
         )
     if os.fspath(file).endswith((".weights.h5", ".keras")):
         load_keras_file(model, file)
+    elif not preset.downloads:
+        raise ValueError(
+            f"The weights of {preset.name} come as .weights.h5 or .keras files only. Received: {file}."
+        )
     elif preset.network == "mobilenet_openpose":
         load_frozen_graph(model, file)
     elif preset.network == "lightweight_openpose":
