@@ -157,7 +157,8 @@ def test_folder_with_image_and_video_in_people_out(tmp_path, dots):
         assert (frame[middle[:, 1], middle[:, 0]].max(axis=-1) > 100).all()
 
 
-def test_ctrl_c_leaves_a_playable_video_and_the_people_until_then(tmp_path, dots):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_a_playable_video_and_the_people_until_then(number, tmp_path, dots):
     write_video(tmp_path / "walk.mp4", [photograph([person(50, 50)])] * 3000, fps=25)
     # Where the tests run in the background, the shell has Ctrl-C ignored, and the command would inherit that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -170,9 +171,9 @@ def test_ctrl_c_leaves_a_playable_video_and_the_people_until_then(tmp_path, dots
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert errors.endswith("keras-openpose: interrupted; what was written until then is kept\n")
     assert "Traceback" not in errors
     video = cv2.VideoCapture(str(tmp_path / "out/walk.mp4"))
@@ -551,6 +552,24 @@ def test_no_input_and_no_other_result_is_overwritten(tmp_path, run, photo):
         f"which belongs to {photo}"
     ]
     assert run("detect", photo, "--output", tmp_path / "out")[0] == 0  # the same again replaces
+    code, _, errors = run("detect", photo, namesake, "--output", tmp_path / "coco", "--json", "coco")
+    assert code == 2
+    assert len(json.loads((tmp_path / "coco/results.json").read_text())) == 2  # those of the first alone
+
+
+def test_a_network_of_weights_alone_and_sizes_without_end_are_one_line(tmp_path, run, photo, dots):
+    weights = tmp_path / "dots.weights.h5"
+    keras.models.load_model(dots).save_weights(weights)
+    code, _, errors = run("detect", photo, model=("--model", weights))
+    assert code == 2
+    assert errors == [
+        f"keras-openpose: {weights}: It holds weights alone; say of which network, --preset NAME --file and "
+        "this file"
+    ]
+    code, _, errors = run("detect", photo, "--scales", "100000")
+    assert code == 2
+    assert len(errors) == 1
+    assert ": Unable to allocate " in errors[0]
 
 
 def test_a_full_disk_leaves_nothing_half_written_and_the_small_files_done(tmp_path, run, photo):

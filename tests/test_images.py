@@ -1,11 +1,14 @@
 """Photographs in: files and arrays of every kind, and what a bad one is told."""
 
+import os
 import subprocess
 import sys
+import threading
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_openpose import read_image
 from keras_openpose.images import to_rgb
@@ -63,6 +66,22 @@ def test_arrays_of_every_kind_become_rgb(photograph, kind):
 
 def test_a_grey_array_may_have_a_channel_axis(photograph):
     np.testing.assert_array_equal(to_rgb(photograph[..., :1]), photograph[..., [0, 0, 0]])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "CMYK", "L"])
+def test_images_of_pil_become_rgb(mode, photograph):
+    image = Image.fromarray(photograph).convert(mode)
+    np.testing.assert_array_equal(to_rgb(image), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_photograph_may_come_through_a_pipe(tmp_path, photograph):
+    os.mkfifo(tmp_path / "pipe")
+    data = cv2.imencode(".png", photograph[..., ::-1])[1].tobytes()
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(data,))
+    writer.start()
+    np.testing.assert_array_equal(read_image(tmp_path / "pipe"), photograph)
+    writer.join()
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

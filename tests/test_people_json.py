@@ -124,7 +124,7 @@ def test_both_are_plain_json(people):
     poses = Poses(
         poses.keypoints.astype(np.float32), poses.scores.astype(np.float32), poses.pose_scores, COCO_18
     )
-    openpose, coco = poses_to_openpose(poses), poses_to_coco(poses, 3)
+    openpose, coco = poses_to_openpose(poses), poses_to_coco(poses, np.int64(3))
     assert json.loads(json.dumps(openpose, allow_nan=False)) == openpose
     assert json.loads(json.dumps(coco, allow_nan=False)) == coco
     assert len(openpose["people"]) == len(coco) == people

@@ -55,6 +55,10 @@ def test_boxes_hold_the_keypoints_that_are_present(three):
     np.testing.assert_array_equal(three.boxes, [[10, 5, 40, 20], [1, 2, 3, 6], [7, 9, 0, 0]])
 
 
+def test_people_are_shown_in_a_line(three):
+    assert repr(three) == "Poses(3 of arm, scores [3.0, 2.0, 1.0])"
+
+
 def test_someone_without_keypoints_has_no_box(three, recwarn):
     poses = dataclasses.replace(three, keypoints=np.full((3, 3, 2), np.nan))
     assert np.isnan(poses.boxes).all()

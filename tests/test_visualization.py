@@ -105,6 +105,22 @@ def test_limbs_are_a_150th_of_the_diagonal_thick(size, thickness, arm):
     assert (across > 127).sum() == pytest.approx(thickness, abs=2)  # smoothed edges add a pixel each
 
 
+def test_small_people_are_drawn_finely(arm):
+    people = poses_of([[(100, 50), (150, 50), NAN], [(100, 300), (700, 300), NAN]], arm)
+    picture = draw_poses(np.zeros((600, 800, 3), np.uint8), people).max(axis=-1) > 127
+    assert picture[:100, 125].sum() == pytest.approx(2, abs=1)  # a 25th of 50 pixels
+    assert picture[200:, 400].sum() == pytest.approx(7, abs=2)
+
+
+def test_an_id_at_the_border_can_be_read(arm):
+    one, other = poses_of([[(40, 60), NAN, NAN]], arm), poses_of([[(158, 60), NAN, NAN]], arm)
+    inside, at_border = (
+        (draw_poses(BLACK, dataclasses.replace(poses, ids=np.array([1234])), thickness=1) == 255).all(-1)
+        for poses in (one, other)
+    )
+    assert at_border.sum() == inside.sum()
+
+
 def test_the_thickness_may_be_given(arm):
     person = poses_of([[(10, 60), (150, 60), NAN]], arm)
     thin, thick = (draw_poses(BLACK, person, thickness=t)[:, 80].any(axis=-1).sum() for t in (1, 9))

@@ -62,8 +62,8 @@ def evaluate_coco(
         All are 0 if nobody is found.
 
     Raises:
-        ValueError: the file is no label file of COCO's form, or holds faulty labels, no keypoint category
-            or several; `image_ids` holds an id that the file lacks, or a photograph cannot be read.
+        ValueError: the file is no label file of COCO's form, or holds faulty labels, nobody, no keypoint
+            category or several; `image_ids` holds an id that the file lacks, or a photograph cannot be read.
         OSError: a photograph is missing, or `results` cannot be written; said before any is looked at.
 
     Example:
@@ -249,6 +249,8 @@ def _read_truth(path: str | os.PathLike) -> tuple[COCO, dict]:
             person["keypoints"] = np.zeros(3 * len(category["keypoints"]), np.float32)
         person.setdefault("num_keypoints", int((person["keypoints"][2::3] > 0).sum()))
         person.setdefault("area", person["bbox"][2] * person["bbox"][3])
+    if not any(person["num_keypoints"] for person in labels["annotations"]):
+        raise ValueError(f"{path} must hold someone with labelled keypoints, or nothing can be measured.")
     truth = COCO()
     truth.dataset = labels
     with contextlib.redirect_stdout(io.StringIO()):

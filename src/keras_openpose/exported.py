@@ -70,7 +70,7 @@ def load_exported(path: str | os.PathLike) -> ExportedNetwork:
     """
     path = Path(path)
     path.stat()  # or the reason why not
-    load = _load_saved_model if path.is_dir() else _LOADERS.get(path.suffix)
+    load = _load_saved_model if path.is_dir() else _LOADERS.get(path.suffix.lower())
     if load is None:
         raise ValueError(
             f"An exported network must be a folder or end in {', '.join(_LOADERS)}. Received: {path}."
@@ -92,7 +92,7 @@ def load_exported(path: str | os.PathLike) -> ExportedNetwork:
 
 def is_exported(path: str | os.PathLike) -> bool:
     """Whether a path is that of an exported network rather than of one that Keras saved."""
-    return Path(path).is_dir() or Path(path).suffix in _LOADERS
+    return Path(path).is_dir() or Path(path).suffix.lower() in _LOADERS
 
 
 def _runtime(name: str):

@@ -84,15 +84,25 @@ def _compile(model: "keras.Model") -> Forward:
     if backend == "tensorflow":
         import tensorflow as tf
 
+        own = model.input_shape[1:3]
+
         @functools.cache
-        def compiled(height: int, width: int):
-            # Not through XLA, which is several times slower on CPUs. For each size anew: layers that
-            # resize, of a user's backbone, fail where height and width are unknown.
+        def compiled(height: int | None, width: int | None):
+            # Not through XLA, which is several times slower on CPUs.
             images = tf.TensorSpec((None, height, width, 3), tf.float32)
             return tf.function(last_stage, autograph=False).get_concrete_function(images)
 
+        @functools.cache
+        def takes_all_sizes() -> bool:
+            try:
+                compiled(*own)
+            except Exception:  # layers that resize, of a user's backbone, fail with errors of many kinds
+                return False
+            return True
+
         def run(images):
-            return compiled(*images.shape[1:3])(tf.constant(images))
+            size = own if takes_all_sizes() else images.shape[1:3]
+            return compiled(*size)(tf.constant(images))
 
     elif backend == "jax":
         import jax

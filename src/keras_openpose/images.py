@@ -9,7 +9,7 @@ import numpy as np
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Read a photograph as RGB, turned upright as its EXIF tag says.
+    """Read a photograph, or the first picture of an animation, as RGB, turned upright as its EXIF tag says.
 
     Args:
         path: file in any format that OpenCV reads. Grey and 16-bit images become RGB of 8 bits,
@@ -32,7 +32,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         ```
     """
     path = Path(path)
-    if not path.is_file():
+    if path.is_dir() or not path.exists():  # pipes are files enough
         raise FileNotFoundError(f"No such image file: {path}")
     # Read by Python and decoded from memory: cv2.imread fails on paths outside of ASCII on Windows.
     data = np.frombuffer(path.read_bytes(), np.uint8)
@@ -50,7 +50,8 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
 
     Args:
         image: `(height, width)` grey, `(height, width, 1)` grey, `(height, width, 3)` RGB or
-            `(height, width, 4)` RGBA. Values 0 to 255, as `uint8` or float; `uint16` counts to 65535.
+            `(height, width, 4)` RGBA; or an image of PIL. Values 0 to 255, as `uint8` or float; `uint16`
+            counts to 65535.
 
     Returns:
         `(height, width, 3)`, `uint8` or `float32`.
@@ -58,6 +59,8 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: another shape or dtype, no pixels, or values that are not finite.
     """
+    if hasattr(image, "convert"):  # of PIL, whose palettes and CMYK are no RGB yet
+        image = image.convert("RGB")
     image = np.asarray(image)
     if image.ndim == 2:
         image = image[..., None]

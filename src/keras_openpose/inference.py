@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -75,13 +76,13 @@ def predict_poses(
         assert poses.keypoints.shape[1:] == (18, 2)
         ```
     """
+    forward = forward_pass(model, skeleton)
     size = _input_size(model, input_size)
     scales = tuple(scales) if np.iterable(scales) else (scales,)
     if not scales or min(scales) <= 0:
         raise ValueError(f"`scales` must hold positive factors. Received: {scales}.")
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
-    forward = forward_pass(model, skeleton)
     if (flip or refine) and "pafs" not in model.output:
         raise ValueError(
             "`flip` and `refine` need a network with PAFs. This one sees a single right hand, which mirrored "
@@ -109,7 +110,7 @@ def predict_poses(
             # The best person of a crop may be a neighbour.
             everyone = {**decode, "max_people": None}
             batch = _second_look(forward, photographs, batch, skeleton, batch_size, everyone)
-        results += batch
+        results += [_within(*pair) for pair in zip(batch, photographs, strict=True)]
     return results[0] if single else results
 
 
@@ -183,6 +184,12 @@ def _resize_maps(maps: np.ndarray, ratio: np.ndarray, cells: tuple[int, int]) ->
 def _moved(poses: Poses, scale, offset=0.0) -> Poses:
     keypoints = resize_coordinates(poses.keypoints, scale) + offset
     return Poses(keypoints, poses.scores, poses.pose_scores, poses.skeleton)
+
+
+def _within(poses: Poses, photograph: np.ndarray) -> Poses:
+    """The poses, with keypoints that were seen in the padding moved to the border of the photograph."""
+    limits = np.array(photograph.shape[1::-1]) - 0.5
+    return replace(poses, keypoints=poses.keypoints.clip(-0.5, limits))
 
 
 def _second_look(forward, photographs, batch: list[Poses], skeleton, batch_size, decode) -> list[Poses]:

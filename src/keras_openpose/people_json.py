@@ -89,7 +89,7 @@ def poses_to_coco(
     tracks = [{}] * len(poses) if poses.ids is None else [{"track_id": one} for one in poses.ids.tolist()]
     return [
         {
-            "image_id": image_id,
+            "image_id": getattr(image_id, "tolist", lambda: image_id)(),  # JSON knows no NumPy numbers
             "category_id": category_id,
             "keypoints": row.ravel().tolist(),
             "score": float(score),

@@ -13,7 +13,7 @@ SAME_PERSON = 0.1
 _SMALL, _SLENDER = 32**2, 4
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Poses:
     """The people of one image, best first.
 
@@ -55,6 +55,9 @@ class Poses:
                     f"`{field}` of {people} people with the {count} keypoints of {self.skeleton.name} must "
                     f"have shape {shape}. Received: {getattr(self, field).shape}."
                 )
+
+    def __repr__(self) -> str:
+        return f"Poses({len(self)} of {self.skeleton.name}, scores {self.pose_scores.round(2).tolist()})"
 
     def __len__(self) -> int:
         return len(self.pose_scores)

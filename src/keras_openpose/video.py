@@ -89,10 +89,7 @@ def predict_video(
     tracker = PoseTracker(skeleton, memory=memory, smooth=fps if smooth else None)
     size = batch_size or (1 if getattr(frames, "live", False) else 8)
     if not isinstance(frames, VideoReader):
-        frames = (
-            load_photograph(frame) if isinstance(frame, (str, os.PathLike)) else np.array(frame)
-            for frame in frames
-        )
+        frames = (np.array(load_photograph(frame)) for frame in frames)
 
     def find(batches: Iterable[list[np.ndarray]]) -> Iterator[tuple[np.ndarray, Poses]]:
         for batch in batches:

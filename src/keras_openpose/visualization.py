@@ -17,7 +17,8 @@ def draw_poses(image: np.ndarray, poses: Poses, *, thickness: int | None = None)
         image: `(height, width, 3)`, RGB from 0 to 255, or grey. Zeros give skeletons on black.
         poses: the people, in pixels of the image. Absent keypoints and the limbs to them are left out,
             as are the skeleton's auxiliary limbs (ear to shoulder).
-        thickness: of the limbs, in pixels. Defaults to 1/150 of the image's diagonal.
+        thickness: of the limbs, in pixels. Defaults to 1/150 of the image's diagonal, or 1/25 of the
+            longer side of a small person's box.
 
     Returns:
         A new `uint8` image, `(height, width, 3)`.
@@ -40,29 +41,36 @@ def draw_poses(image: np.ndarray, poses: Poses, *, thickness: int | None = None)
     if thickness is not None and thickness < 1:
         raise ValueError(f"`thickness` must be at least 1. Received: {thickness}.")
     picture = _canvas(image)
-    thickness = thickness or max(1, round(np.hypot(*picture.shape[:2]) / 150))
+    widest = max(1, round(np.hypot(*picture.shape[:2]) / 150))
     skeleton = poses.skeleton
     drawn = [n for n, limb in enumerate(skeleton.limbs) if limb not in skeleton.auxiliary_limbs]
     limb_colors, point_colors = _colors(len(skeleton.limbs)), _colors(skeleton.num_keypoints)
-    for keypoints in poses.keypoints:
+    for keypoints, box in zip(poses.keypoints, poses.boxes, strict=True):
+        width = thickness or max(1, min(widest, round(np.nan_to_num(box[2:]).max() / 25)))
         points = [None if np.isnan(xy).any() else _fixed(xy) for xy in keypoints]
         for n in drawn:
             start, end = (points[index] for index in skeleton.limb_indices[n])
             if start and end:
-                cv2.line(picture, start, end, limb_colors[n], thickness, cv2.LINE_AA, _SHIFT)
+                cv2.line(picture, start, end, limb_colors[n], width, cv2.LINE_AA, _SHIFT)
         for point, color in zip(points, point_colors, strict=True):
             if point:
-                radius = max(1, round(0.8 * thickness)) << _SHIFT
+                radius = max(1, round(0.8 * width)) << _SHIFT
                 cv2.circle(picture, point, radius, color, cv2.FILLED, cv2.LINE_AA, _SHIFT)
     if poses.ids is not None:
         for person, box in zip(poses.ids, poses.boxes, strict=True):
-            if np.isnan(box).any():  # someone without any keypoint
-                continue
-            place = max(0, round(box[0])), max(8 * thickness, round(box[1]) - 2 * thickness)
-            for color, width in (((0, 0, 0), thickness + 2), ((255, 255, 255), max(1, thickness // 2))):
-                cv2.putText(picture, str(person), place, cv2.FONT_HERSHEY_SIMPLEX, 0.35 * thickness, color,
-                            width, cv2.LINE_AA)  # fmt: skip
+            if not np.isnan(box).any():  # someone without any keypoint
+                _write_above(picture, str(person), box, thickness or widest)
     return picture
+
+
+def _write_above(picture: np.ndarray, text: str, box: np.ndarray, thickness: int):
+    """A text over a box, within the picture."""
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.35 * thickness
+    (width, _), _ = cv2.getTextSize(text, font, scale, thickness + 2)
+    x = max(0, min(round(box[0]), picture.shape[1] - width))
+    place = x, max(8 * thickness, round(box[1]) - 2 * thickness)
+    for color, stroke in (((0, 0, 0), thickness + 2), ((255, 255, 255), max(1, thickness // 2))):
+        cv2.putText(picture, text, place, font, scale, color, stroke, cv2.LINE_AA)
 
 
 def draw_heatmaps(image: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:

@@ -6,12 +6,19 @@ Nothing heavy is loaded before the arguments are read, so that `--help` and mist
 import contextlib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from keras_openpose.cli.parser import parse_arguments
 
-_INTERRUPTED = 130  # as shells count: 128 + SIGINT
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, of `timeout`, `docker stop` and schedulers, which ends a command as Ctrl-C does."""
+
+
+def _terminate(number, frame):
+    raise _Terminated
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,19 +28,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `keras-openpose`. Defaults to those that the process was given.
 
     Returns:
-        The exit code: 0; 2 if files could not be read or written; 130 after Ctrl-C.
+        The exit code: 0; 2 if files could not be read or written; 130 after Ctrl-C, 143 after SIGTERM.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # or the name of a file that it cannot show ends the program
             stream.reconfigure(errors="backslashreplace")
     options = parse_arguments(arguments)
+    with contextlib.suppress(ValueError):  # outside of the main thread
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         with _quiet_libraries():
             command = importlib.import_module(f"{__name__}.{options.command}")
         return command.run(options)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("keras-openpose: interrupted; what was written until then is kept", file=sys.stderr)
-        return _INTERRUPTED
+        # As shells count.
+        return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -19,7 +19,11 @@ from keras_openpose.inference import predict_poses
 from keras_openpose.poses import Poses
 from keras_openpose.video import VideoReader, is_live, predict_video
 
-IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+# Those that OpenCV reads, and iPhones' HEIC, which it says it cannot.
+IMAGE_SUFFIXES = frozenset((
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm",
+    ".tif", ".tiff", ".webp",
+))  # fmt: skip
 VIDEO_SUFFIXES = frozenset((
     ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
     ".webm", ".wmv",
@@ -111,9 +115,11 @@ def _detect_images(
         for path in group:
             with problems.at(path):
                 images[path] = read_image(path)
-        found = find(list(images.values()))
+        found = []
+        with problems.at(", ".join(map(str, images))):
+            found = find(list(images.values()))
         seconds = (time.perf_counter() - start) / len(group)
-        for (path, image), poses in zip(images.items(), found, strict=True):
+        for (path, image), poses in zip(images.items(), found, strict=False):  # no one after a problem
             _say(path, _people(len(poses)), _best(poses), f"{1000 * seconds:.0f} ms")
             if results:
                 with problems.at(path):

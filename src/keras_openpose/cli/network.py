@@ -19,6 +19,8 @@ _PREDICT_OPTIONS = (
     "merge_distance", "min_score", "min_keypoints", "min_peak_score",
 )  # fmt: skip
 
+_WEIGHTS_ALONE = (".weights.h5", ".pb", ".caffemodel", ".pt", ".pth", ".npy")
+
 
 def load_network(options: argparse.Namespace, problems: Problems) -> tuple[Network, Skeleton]:
     """The network of `--preset` and `--file`, or of `--model`, and whom it finds. Exits if there is none."""
@@ -46,6 +48,8 @@ def _skeleton_of(model: Network) -> Skeleton:
 
 def _read_model(path: str) -> Network:
     os.stat(path)  # or the reason why not
+    if path.endswith(_WEIGHTS_ALONE):
+        raise ValueError("It holds weights alone; say of which network, --preset NAME --file and this file")
     if is_exported(path):
         return load_exported(path)
     try:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 
 
@@ -20,7 +21,7 @@ class Problems:
         """Tell what goes wrong in the block, then go on after it, or exit if it is fatal."""
         try:
             yield
-        except (ImportError, OSError, ValueError) as error:
+        except (ImportError, MemoryError, OSError, ValueError) as error:
             self.exit_code = 2
             print(_line(error, path), file=sys.stderr)
             if fatal:
@@ -30,7 +31,7 @@ class Problems:
 def _line(error: Exception, path) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"keras-openpose: {error.filename or path}: {error.strerror}"
-    reason = str(error).replace(f": {path}", "")
+    reason = re.sub(f"(?<!Received): {re.escape(os.fspath(path))}", "", str(error))
     if not isinstance(error, ConnectionError):  # of a download, which lists addresses line by line
         reason = " ".join(reason.split())
-    return f"keras-openpose: {path}: {reason}"
+    return f"keras-openpose: {path}: {reason.removeprefix(f'{path} ')}"

@@ -46,9 +46,10 @@ class Results:
             OSError: a file cannot be written.
             ValueError: it would overwrite an input or another result.
         """
-        self._write_people(path, poses)
         suffix = path.suffix if path.suffix.lower() in _PICTURE_SUFFIXES else ".png"
-        write_image(self._claim(path.stem + suffix, path), draw_on(self._background, image, poses))
+        target = self._claim(path.stem + suffix, path)  # before anything is written
+        self._write_people(path, poses)
+        write_image(target, draw_on(self._background, image, poses))
 
     def write_frames(self, path: Path, frames: Iterable[tuple[np.ndarray, Poses]], fps: float):
         """Write a video of frames and their people, and the people of each if JSON is wanted.
