@@ -660,6 +660,16 @@ def test_a_name_that_the_terminal_cannot_show_does_not_end_the_work(dots, monkey
     assert "\\u65e5\\u672c.png: 1 person" in lines[1]
 
 
+def test_a_network_of_another_skeleton_is_exported_and_not_looked_with(tmp_path, run, arm_model, photo):
+    arm_model.save(tmp_path / "arms.keras")
+    arms = ("--model", tmp_path / "arms.keras")
+    code, _, _ = run("export", tmp_path / "arms", *arms)
+    assert (code, (tmp_path / "arms/saved_model.pb").exists()) == (0, True)
+    code, _, errors = run("detect", photo, model=arms)
+    assert code == 2
+    assert errors[0].endswith("Only Python can: the command line knows the skeletons of the presets.")
+
+
 def test_what_an_export_takes_is_its_own_files(tmp_path):
     for name, size in (("network.tflite", 10), ("network.xml", 3), ("network.bin", 100)):
         (tmp_path / name).write_bytes(bytes(size))

@@ -63,6 +63,19 @@ def test_the_installed_command_trains_measures_and_leaves_a_network(people, untr
     assert keras.models.load_model(tmp_path / "run/model.keras").count_params() > 1e6
 
 
+def test_a_run_that_goes_on_sees_other_crops_than_in_the_beginning(people, untrained, tmp_path, monkeypatch):
+    seeds = []
+    monkeypatch.setattr(
+        "keras_openpose.cli.train.coco_dataset", lambda *_, seed, **options: seeds.append(seed) or 1 / 0
+    )
+    (tmp_path / "run").mkdir()
+    for log in ("", "epoch,loss\n", "epoch,loss\n0,3.0\n1,2.5\n"):
+        (tmp_path / "run/log.csv").write_text(log)
+        with pytest.raises(ZeroDivisionError):
+            main([str(word) for word in ("train", *people, *flags(tmp_path / "run", untrained), "--seed", 7)])
+    assert seeds == [7, 7, 9]
+
+
 def test_flags_reach_the_recipe(people, untrained, tmp_path, capsys, monkeypatch):
     seen = {}
     history = keras.callbacks.History()

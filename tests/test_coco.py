@@ -61,6 +61,12 @@ def test_every_image_becomes_a_sample(write, arm):
     assert len(two.keypoints) == 0
 
 
+def test_sizes_may_be_whole_numbers_with_a_point(write, arm):
+    one, _ = coco_samples("", write(lambda labels: labels["images"][0].update(width=200.0)), skeleton=arm)
+    assert one.size == (100, 200)
+    assert isinstance(one.size[1], int)
+
+
 def test_keypoints_are_matched_by_name(write, arm):
     (one, _) = coco_samples("", write(), skeleton=arm)
     np.testing.assert_array_equal(one.keypoints, [[(10, 20), (40, 30), (70, 90)]])
@@ -214,10 +220,14 @@ REFUSED = {
         lambda labels: [labels["images"][1].pop(side) for side in ("height", "width")],
         r"labels\.json: image \{'id': 12, 'file_name': 'two\.jpg'\} lacks height, width",
     ),
+    "a width in words": (
+        lambda labels: labels["images"][0].update(width="200"),
+        r"labels\.json: `width` must be a number\. Received: image \{'id': 11,",
+    ),
     "a keypoint that the labels lack": (
         lambda labels: labels["categories"][1].update(keypoints=["wrist", "shoulder", "hand", "tattoo"]),
         r"Every keypoint of skeleton arm must be labelled in .*labels\.json or derived\. Lacking: elbow\. "
-        r"Labelled: wrist, shoulder, hand, tattoo\.",
+        r"Labelled in category 7: wrist, shoulder, hand, tattoo\.",
     ),
 }
 

@@ -296,6 +296,14 @@ def test_or_is_left_out_and_counted(break_file, files, arm, capfd):
     assert "so far 2" in said
 
 
+def test_where_none_can_be_read_a_set_without_end_stops(files, arm):
+    dataset = pose_dataset(files, skeleton=arm, input_size=SIZE, augment=False, on_error="skip", repeat=-1)
+    for sample in files:
+        cut_off(sample)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="None of so many photographs can be read"):
+        next(iter(dataset))
+
+
 def test_nothing_is_said_of_whole_photographs(files, arm, capfd):
     list(pose_dataset(files, skeleton=arm, input_size=SIZE, augment=False, on_error="skip"))
     assert "Left out" not in capfd.readouterr().err

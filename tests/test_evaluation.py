@@ -237,8 +237,15 @@ def test_labels_that_lack_what_can_be_counted_are_evaluated(folder, arm, arm_mod
     content = json.loads(labels.read_text())
     for person in content["annotations"]:
         del person["area"], person["iscrowd"], person["num_keypoints"], person["id"]
+    content["annotations"][0]["area"] = 0
     labels.write_text(json.dumps(content))
     assert evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)["AP"] == 100
+
+
+def test_labels_of_no_one_are_refused(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled())
+    with pytest.raises(ValueError, match=r"labels\.json must hold someone with labelled keypoints"):
+        evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
 
 
 @pytest.mark.parametrize("crowd", [{}, {"keypoints": None}], ids=["none", "null"])
@@ -313,11 +320,13 @@ def test_the_callback_adds_the_figures_to_the_logs(folder, arm, arm_model):
     images, labels = folder(seen_as_labelled(ONE), ([], [ONE], 1))
     callback = CocoEvaluation(images, labels, skeleton=arm, every=2, input_size=(240, 320))
     callback.set_model(arm_model)
-    logs = [{"loss": 1.0} for _ in range(4)]
+    callback.set_params({"epochs": 5})
+    logs = [{"loss": 1.0} for _ in range(5)]
     for epoch, log in enumerate(logs):
         callback.on_epoch_end(epoch, log)
     callback.on_train_end()
-    assert [set(log) for log in logs] == [{"loss"}, {"loss", *(f"val_{name}" for name in FIGURES)}] * 2
+    figures = {f"val_{name}" for name in FIGURES}
+    assert [set(log) - {"loss"} for log in logs] == [set(), figures, set(), figures, figures]
     assert logs[1]["val_AR"] == pytest.approx(50)
 
 
@@ -387,6 +396,15 @@ def test_a_batch_of_no_one_is_refused(batch_size, folder, arm, arm_model):
     images, labels = folder(seen_as_labelled(ONE))
     with pytest.raises(ValueError, match="`batch_size` must be at least 1"):
         evaluate_coco(arm_model, images, labels, skeleton=arm, batch_size=batch_size)
+
+
+def test_the_callback_refuses_photographs_that_are_missing_before_the_training(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE))
+    callback = CocoEvaluation(images, labels, skeleton=arm)
+    callback.set_model(arm_model)
+    next(images.glob("*.png")).unlink()
+    with pytest.raises(FileNotFoundError, match="1 of 1 photographs are missing"):
+        callback.on_train_begin()
 
 
 def test_the_callback_refuses_labels_that_are_not_there_before_the_training(tmp_path):

@@ -42,6 +42,10 @@ def coco_samples(
     for record in labels["images"]:
         if missing := {"width", "height"} - record.keys():
             raise ValueError(f"{annotations}: image {record} lacks {', '.join(sorted(missing))}.")
+        for side in ("width", "height"):
+            if not isinstance(record[side], (int, float)):
+                raise ValueError(f"{annotations}: `{side}` must be a number. Received: image {record}.")
+            record[side] = int(record[side])  # some tools write 640.0
     categories = _keypoint_categories(labels, annotations, skeleton)
     records = {record["id"]: record for record in labels["images"]}
     people, problems = sort_people(labels, annotations, categories)
@@ -111,11 +115,11 @@ def _keypoint_categories(labels: dict, path, skeleton: Skeleton) -> dict[int, li
             "the files person_keypoints_*.json, not in instances_*.json."
         )
     wanted = set(skeleton.keypoints) - {name for name, _ in skeleton.derived}
-    for names in categories.values():
+    for number, names in categories.items():
         if lacking := wanted - set(names):
             raise ValueError(
                 f"Every keypoint of skeleton {skeleton.name} must be labelled in {path} or derived. "
-                f"Lacking: {', '.join(sorted(lacking))}. Labelled: {', '.join(names)}."
+                f"Lacking: {', '.join(sorted(lacking))}. Labelled in category {number}: {', '.join(names)}."
             )
     return categories
 
@@ -162,7 +166,7 @@ def _sample(folder, record: dict, people: list[dict], orders: dict, skeleton: Sk
         else:
             keypoints.append(points)
             boxes.append(person["bbox"])
-            areas.append(person.get("area", person["bbox"][2] * person["bbox"][3]))
+            areas.append(person.get("area") or person["bbox"][2] * person["bbox"][3])
     return PoseSample(
         os.path.join(folder, record["file_name"]),
         np.reshape(keypoints, (-1, skeleton.num_keypoints, 2)),

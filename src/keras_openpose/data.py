@@ -262,12 +262,15 @@ def _aim(table: _Table, numbers, draws, *, size, augmentation) -> dict[str, tf.T
 
 def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Dataset:
     """Add `"pixels"`; where that fails, raise or leave out."""
-    skipped = tf.Variable(0, trainable=False)
+    skipped, some_read = tf.Variable(0, trainable=False), tf.Variable(False, trainable=False)
 
     def read(crop):
         columns = (table.sources, table.on_disk, table.sizes)
         photograph = [tf.gather(column, crop["photograph"]) for column in columns]
-        return {**crop, "pixels": read_pixels(*photograph, crop["reduction"], crop["window"])}
+        pixels = read_pixels(*photograph, crop["reduction"], crop["window"])
+        with tf.control_dependencies([pixels]):  # once that has not failed
+            some_read.assign(True)
+        return {**crop, "pixels": pixels}
 
     def report(crop):
         name = tf.gather(table.names, crop["photograph"])
@@ -277,6 +280,9 @@ def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Datas
         else:
             count = skipped.assign_add(1)
             tf.print("Left out.", *problem, "- so far", count, output_stream=sys.stderr)
+            # Or a set that is repeated without end never gives a batch, and never stops.
+            none = ["None of so many photographs can be read:", count]
+            tf.debugging.Assert(some_read | (count < len(table.photographs)), none)
         return False
 
     def attempt(crop):  # the `try` of tf.data: the second part runs only if the first gave nothing

@@ -77,16 +77,8 @@ def evaluate_coco(
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
-    truth, category = _read_truth(annotations)
-    ids = sorted(truth.imgs) if image_ids is None else list(dict.fromkeys(map(int, image_ids)))
-    if strangers := [image_id for image_id in ids if image_id not in truth.imgs]:
-        raise ValueError(
-            f"`image_ids` must be among the images of {annotations}. Not there: {strangers[:5]}."
-        )
-    paths = [Path(images, truth.imgs[image_id]["file_name"]) for image_id in ids]
-    if missing := [str(path) for path in paths if not path.is_file()]:
-        raise FileNotFoundError(f"{len(missing)} of {len(paths)} photographs are missing, first {missing[0]}")
-
+    truth, category, photographs = _look_up(images, annotations, image_ids)
+    ids, paths = list(photographs), list(photographs.values())
     found = []
     with contextlib.ExitStack() as stack:
         # First, as a file that cannot be written is to be known before all the work.
@@ -120,7 +112,7 @@ class CocoEvaluation(keras.callbacks.Callback):
     Args:
         images: folder of the photographs.
         annotations: COCO keypoint file.
-        every: evaluate after every so many epochs. Defaults to 1.
+        every: evaluate after every so many epochs, and after the last. Defaults to 1.
         log_dir: folder to write pictures of found people to, for TensorBoard, which must be installed.
             Defaults to none.
         pictures: how many of the photographs to write there, always the same. Defaults to 4.
@@ -163,12 +155,14 @@ class CocoEvaluation(keras.callbacks.Callback):
         self.log_dir, self._writer = log_dir, None
 
     def on_train_begin(self, logs=None):
-        """Refuses a network that the skeleton does not fit."""
+        """Refuses faulty labels, missing photographs, and a network that the skeleton does not fit."""
         forward_pass(self.model, self.evaluate.get("skeleton", COCO_18))
+        _look_up(self.images, self.annotations, self.evaluate.get("image_ids"))
 
     def on_epoch_end(self, epoch, logs=None):
         """Evaluates, and adds the figures to the logs."""
-        if (epoch + 1) % self.every:
+        last = (self.params or {}).get("epochs")  # which loops other than `fit` need not tell
+        if (epoch + 1) % self.every and epoch + 1 != last:
             return
         figures = evaluate_coco(self.model, self.images, self.annotations, **self.evaluate)
         if logs is not None:
@@ -185,16 +179,13 @@ class CocoEvaluation(keras.callbacks.Callback):
         import tensorflow as tf
 
         self._writer = self._writer or tf.summary.create_file_writer(os.fspath(self.log_dir))
-        truth, _ = _read_truth(self.annotations)
-        ids = self.evaluate.get("image_ids")
-        ids = [int(n) for n in (sorted(truth.imgs) if ids is None else ids)][: self.pictures]
+        _, _, photographs = _look_up(self.images, self.annotations, self.evaluate.get("image_ids"))
         predict = {key: value for key, value in self.evaluate.items() if key not in _NOT_FOR_PREDICTION}
         with self._writer.as_default(step=epoch):
-            for image_id in ids:
-                name = truth.imgs[image_id]["file_name"]
-                image = read_image(Path(self.images, name))
+            for path in list(photographs.values())[: self.pictures]:
+                image = read_image(path)
                 picture = draw_poses(image, predict_poses(self.model, image, **predict))
-                tf.summary.image(name, picture[None])
+                tf.summary.image(path.relative_to(self.images).as_posix(), picture[None])
 
 
 def coco_figures(
@@ -233,6 +224,22 @@ def _options(function) -> list[str]:
     return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
 
+def _look_up(images, annotations, image_ids) -> tuple[COCO, dict, dict[int, Path]]:
+    """Labels, their category with keypoints, and the photographs to count by id."""
+    truth, category = _read_truth(annotations)
+    ids = sorted(truth.imgs) if image_ids is None else list(dict.fromkeys(map(int, image_ids)))
+    if strangers := [image_id for image_id in ids if image_id not in truth.imgs]:
+        raise ValueError(
+            f"`image_ids` must be among the images of {annotations}. Not there: {strangers[:5]}."
+        )
+    photographs = {image_id: Path(images, truth.imgs[image_id]["file_name"]) for image_id in ids}
+    if missing := [path for path in photographs.values() if not path.is_file()]:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(photographs)} photographs are missing, first {missing[0]}"
+        )
+    return truth, category, photographs
+
+
 def _read_truth(path: str | os.PathLike) -> tuple[COCO, dict]:
     """Labels as pycocotools has them, and their category with keypoints."""
     labels = read_labels(path)
@@ -248,7 +255,7 @@ def _read_truth(path: str | os.PathLike) -> tuple[COCO, dict]:
         if not len(person["keypoints"]):  # of a crowd
             person["keypoints"] = np.zeros(3 * len(category["keypoints"]), np.float32)
         person.setdefault("num_keypoints", int((person["keypoints"][2::3] > 0).sum()))
-        person.setdefault("area", person["bbox"][2] * person["bbox"][3])
+        person["area"] = person.get("area") or person["bbox"][2] * person["bbox"][3]
     if not any(person["num_keypoints"] for person in labels["annotations"]):
         raise ValueError(f"{path} must hold someone with labelled keypoints, or nothing can be measured.")
     truth = COCO()

@@ -60,7 +60,8 @@ def train(
             of their own, `"constant"` in place of `"step"`, warmed up for half of them at most. Defaults
             to 0.
         validation: folder of photographs and COCO labels, for `CocoEvaluation`. Defaults to none.
-        validate: arguments of `CocoEvaluation`, such as `every` or `input_size`.
+        validate: arguments of `CocoEvaluation`, such as `every`, `skeleton` or `input_size`, which defaults
+            to the size of the data set's images.
         tensorboard: write logs for TensorBoard, which must be installed. Defaults to False.
         callbacks: more of your own.
         verbose: as in `keras.Model.fit`.
@@ -70,7 +71,8 @@ def train(
         The history of `fit`, of this call.
 
     Raises:
-        ValueError: an argument is out of its range, or needs an optimiser by name.
+        ValueError: an argument is out of its range, or needs an optimiser by name; model and data set are
+            of different skeletons, or the data set gives no batch.
         FileExistsError: the folder holds a finished training.
         FloatingPointError: the loss is no longer finite, or ten times its lowest. The last good weights
             are in `last.weights.h5`; the message says what to try.
@@ -97,10 +99,13 @@ def train(
     folder = Path(folder)
     if (folder / "model.keras").exists():
         raise FileExistsError(f"{folder} holds a finished training, model.keras. Choose another folder.")
+    _check_channels(model, dataset)
     loss = loss or StageLoss("caffe" if optimizer == "sgd" else "mean")
     if "pafs" not in model.output:  # of one hand, say, whose skeleton has limbs for drawing only
         dataset = dataset.map(lambda images, targets, mask: (images, {"heatmaps": targets["heatmaps"]}, mask))
     dataset = dataset.repeat()
+    size = dataset.element_spec[0].shape[1:3]
+    own_size = {"input_size": tuple(size)} if size.is_fully_defined() else {}
 
     def fit(folder: Path, steps: int, recipe: dict) -> keras.callbacks.History:
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +127,7 @@ def train(
                 keras.callbacks.BackupAndRestore(
                     folder / "backup", double_checkpoint=True, delete_checkpoint=False
                 ),
-                *_watchers(folder, made.use_ema, validation, validate or {}, tensorboard),
+                *_watchers(folder, made.use_ema, validation, {**own_size, **(validate or {})}, tensorboard),
                 *callbacks,
             ],
             shuffle=False,  # which is the dataset's own business
@@ -164,6 +169,17 @@ def _train_frozen(model: keras.Model, folder: Path, fit: Callable[[Path], object
     shutil.rmtree(folder / "backup")
 
 
+def _check_channels(model: keras.Model, dataset: tf.data.Dataset):
+    """Refuse targets of another skeleton than the network's, which TensorFlow tells of in its own words."""
+    targets, expected = dataset.element_spec[1], {name: maps.shape[-1] for name, maps in model.output.items()}
+    known = {name: spec.shape[-1] for name, spec in targets.items() if spec.shape.rank}
+    if any(known.get(name) not in (None, channels) for name, channels in expected.items()):
+        raise ValueError(
+            "`model` and `dataset` must be made with the same `skeleton`. "
+            f"Received channels: {expected} of the model, {known} of the data set."
+        )
+
+
 def _save_whole(save: Callable[[Path], None], path: Path):
     """Save under another name first: what has the name is complete."""
     unfinished = path.with_name(f"unfinished_{path.name}")
@@ -201,6 +217,11 @@ def _watchers(folder: Path, use_ema: bool, validation, validate: dict, tensorboa
     if tensorboard:
         watchers.append(keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False))
     return [*watchers, _CsvLog(folder / "log.csv", append=True)]
+
+
+def count_epochs(folder: str | os.PathLike) -> int:
+    """How many epochs of a run have ended."""
+    return len(_logged(Path(folder, "log.csv"), "loss"))
 
 
 def _logged(log: Path, column: str) -> list[float]:
@@ -256,6 +277,8 @@ class _StopWhenLost(keras.callbacks.Callback):
             self._stop(f"the loss is {loss}")
 
     def on_epoch_end(self, epoch, logs=None):
+        if "loss" not in logs:
+            raise ValueError("`dataset` must give batches. It gave none.")
         if logs["loss"] > _DIVERGED * self._lowest:
             self._stop(f"the loss is {logs['loss']:.4g}, it was {self._lowest:.4g}")
         self._lowest = min(self._lowest, logs["loss"])

@@ -24,16 +24,21 @@ _WEIGHTS_ALONE = (".weights.h5", ".pb", ".caffemodel", ".pt", ".pth", ".npy")
 
 def load_network(options: argparse.Namespace, problems: Problems) -> tuple[Network, Skeleton]:
     """The network of `--preset` and `--file`, or of `--model`, and whom it finds. Exits if there is none."""
+    model = read_network(options, problems)
+    if options.preset:
+        return model, PRESETS[options.preset].skeleton
+    with problems.at(options.model, fatal=True):
+        return model, _skeleton_of(model)
+
+
+def read_network(options: argparse.Namespace, problems: Problems) -> Network:
+    """The network of `--preset` and `--file`, or of `--model`. Exits if there is none."""
     if options.preset:
         file = options.file if options.preset in PRESETS else None  # or the mistake is not the file's
         with problems.at(file or f"--preset {options.preset}", fatal=True):
-            model, skeleton = from_preset(options.preset, file=options.file), PRESETS[options.preset].skeleton
-            forward_pass(model, skeleton)
-    else:
-        with problems.at(options.model, fatal=True):
-            model = _read_model(options.model)
-            skeleton = _skeleton_of(model)
-    return model, skeleton
+            return from_preset(options.preset, file=options.file)
+    with problems.at(options.model, fatal=True):
+        return _read_model(options.model)
 
 
 def _skeleton_of(model: Network) -> Skeleton:
@@ -42,7 +47,11 @@ def _skeleton_of(model: Network) -> Skeleton:
         with contextlib.suppress(ValueError):
             forward_pass(model, skeleton)
             return skeleton
-    forward_pass(model, COCO_18)  # which refuses other networks
+    try:
+        forward_pass(model, COCO_18)
+    except ValueError as error:
+        advice = "Only Python can: the command line knows the skeletons of the presets."
+        raise ValueError(f"{error} {advice}") from error
     return COCO_18
 
 

@@ -14,7 +14,7 @@ from keras_openpose.data import coco_dataset
 from keras_openpose.models import openpose
 from keras_openpose.optimizers import STAGE_MULTIPLIERS
 from keras_openpose.skeletons import COCO_18
-from keras_openpose.training import train
+from keras_openpose.training import count_epochs, train
 
 _RECIPE = ("learning_rate", "schedule", "warmup_steps", "weight_decay", "clipnorm", "ema")
 
@@ -36,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
             skeleton=skeleton,
             input_size=size,
             batch_size=options.batch_size,
-            seed=options.seed,
+            # When a run goes on, other crops than those that it began with.
+            seed=options.seed + count_epochs(options.output),
             on_error=options.on_error,
         )
     with problems.at(options.output, fatal=True):
