@@ -301,6 +301,26 @@ def test_validation_looks_at_the_size_of_the_training(people, dataset, tmp_path,
     assert asked == [{"input_size": SIZE}, {"input_size": (32, 32), "every": 2}]
 
 
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"steps": 4}, "steps 6, now 4"),
+        ({"steps_per_epoch": 1}, "steps_per_epoch 2, now 1"),
+        ({"optimizer": "sgd"}, "optimizer .*, now "),
+        ({"ema": 0.9}, "ema False, now True"),
+        ({"freeze_backbone_steps": 2}, "freeze_backbone_steps 0, now 2"),
+    ],
+    ids=str,
+)
+def test_a_run_does_not_go_on_with_other_arguments(changed, complaint, dataset, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        ko.train(network(), dataset, tmp_path, callbacks=[Interrupt(1)], **RECIPE)
+    with pytest.raises(ValueError, match=rf"holds a run with other arguments: .*{complaint}"):
+        ko.train(network(), dataset, tmp_path, **{**RECIPE, **changed})
+    ko.train(network(), dataset, tmp_path, **RECIPE)
+    assert len(rows(tmp_path)) == 3
+
+
 def test_what_a_callback_restores_after_an_early_end_is_kept(dataset, tmp_path):
     class Restore(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

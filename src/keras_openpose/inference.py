@@ -46,8 +46,8 @@ def predict_poses(
         model: a network of this package, any model with its inputs and outputs, or an exported one
             (`load_exported`). One without PAFs, `hand_openpose`, takes a photograph for a crop of one
             hand: the highest peak of each heatmap is a keypoint of it.
-        images: one photograph, or an iterable or batch of them, of any sizes: paths, or arrays
-            `(height, width, 3)` of RGB from 0 to 255 (grey, RGBA and 16-bit arrays are converted).
+        images: one photograph, or an iterable or batch of them, of any sizes: paths, images of PIL, or
+            arrays `(height, width, 3)` of RGB from 0 to 255 (grey, RGBA and 16-bit arrays are converted).
         skeleton: who a person is. Defaults to `COCO_18`.
         input_size: `(height, width)` that photographs are fitted into at scale 1. Defaults to the
             model's own if that is fixed, else to `(368, 432)`, the size of the tf-pose networks.
@@ -59,7 +59,7 @@ def predict_poses(
         **decode: arguments of `decode_poses`, such as `min_score` or `max_people`.
 
     Returns:
-        `Poses` in pixels of the photograph for one photograph, else a list of `Poses`.
+        `Poses` in pixels of the photograph, and within it, for one photograph, else a list of `Poses`.
 
     Raises:
         ValueError: model and skeleton do not fit each other, an argument is out of range, or `flip` or

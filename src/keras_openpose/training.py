@@ -1,6 +1,7 @@
 """The training recipe: fit, with everything that a run of days needs around it."""
 
 import csv
+import json
 import math
 import os
 import shutil
@@ -13,6 +14,7 @@ import tensorflow as tf
 from keras_openpose.evaluation import FIGURES, CocoEvaluation
 from keras_openpose.losses import StageLoss
 from keras_openpose.optimizers import make_optimizer
+from keras_openpose.writing import write_whole
 
 # Layers of the networks here that are no backbone: the reduction of its features, and the stages.
 _HEAD = ("features", "stage")
@@ -72,7 +74,8 @@ def train(
 
     Raises:
         ValueError: an argument is out of its range, or needs an optimiser by name; model and data set are
-            of different skeletons, or the data set gives no batch.
+            of different skeletons, the data set gives no batch, or the folder holds a run that was begun
+            with other steps, another optimiser or another network.
         FileExistsError: the folder holds a finished training.
         FloatingPointError: the loss is no longer finite, or ten times its lowest. The last good weights
             are in `last.weights.h5`; the message says what to try.
@@ -114,6 +117,15 @@ def train(
         made = optimizer
         if isinstance(optimizer, str):
             made = make_optimizer(optimizer, steps=epochs * length, **recipe)
+        kept = {
+            "steps": epochs * length,
+            "steps_per_epoch": length,
+            "freeze_backbone_steps": freeze_backbone_steps,
+            "optimizer": type(made).__name__,
+            "ema": made.use_ema,
+            "parameters of the model": model.count_params(),
+        }
+        _check_same_run(folder, kept)
         _compile(model, made, loss)
         model._initial_epoch = None  # or it is what `BackupAndRestore` left of an earlier fit
         return model.fit(
@@ -167,6 +179,22 @@ def _train_frozen(model: keras.Model, folder: Path, fit: Callable[[Path], object
             part.trainable = trainable
     _save_whole(model.save_weights, end)
     shutil.rmtree(folder / "backup")
+
+
+def _check_same_run(folder: Path, kept: dict):
+    """Refuse to go on from the backup of a run whose schedule or weights were others."""
+    path = folder / "backup/run.json"
+    if count_epochs(folder) and path.exists():
+        before = json.loads(path.read_text())
+        changed = [f"{name} {before[name]}, now {kept[name]}" for name in kept if before[name] != kept[name]]
+        if changed:
+            raise ValueError(
+                f"{folder} holds a run with other arguments: {'; '.join(changed)}. Go on with the same, or "
+                "choose another folder."
+            )
+    path.parent.mkdir(exist_ok=True)
+    with write_whole(path) as temporary:
+        temporary.write_text(json.dumps(kept))
 
 
 def _check_channels(model: keras.Model, dataset: tf.data.Dataset):
