@@ -242,6 +242,18 @@ def test_labels_that_lack_what_can_be_counted_are_evaluated(folder, arm, arm_mod
     assert evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)["AP"] == 100
 
 
+def test_what_does_not_count_is_not_asked_for(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE, OTHER))
+    content = json.loads(labels.read_text())
+    content["images"][0].update(width=None, height="240")
+    first = content["annotations"][0]
+    first["segmentation"] = [[1, 2, 3, 4, 5, 6], 7]
+    content["annotations"].append({**first, "id": 77, "image_id": 12345})  # of a photograph not taken along
+    content["annotations"].append({**first, "id": 78, "keypoints": [], "num_keypoints": 0})
+    labels.write_text(json.dumps(content))
+    assert evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)["AP"] == 100
+
+
 def test_labels_of_no_one_are_refused(folder, arm, arm_model):
     images, labels = folder(seen_as_labelled())
     with pytest.raises(ValueError, match=r"labels\.json must hold someone with labelled keypoints"):

@@ -74,11 +74,16 @@ def test_images_of_pil_become_rgb(mode, photograph):
     np.testing.assert_array_equal(to_rgb(image), np.asarray(image.convert("RGB")))
 
 
+def test_images_of_pil_with_16_bits_are_as_arrays():
+    grey = np.linspace(0, 65535, 16).astype(np.uint16).reshape(4, 4)
+    np.testing.assert_array_equal(to_rgb(Image.fromarray(grey)), to_rgb(grey))
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_photograph_may_come_through_a_pipe(tmp_path, photograph):
     os.mkfifo(tmp_path / "pipe")
     data = cv2.imencode(".png", photograph[..., ::-1])[1].tobytes()
-    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(data,))
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(data,), daemon=True)
     writer.start()
     np.testing.assert_array_equal(read_image(tmp_path / "pipe"), photograph)
     writer.join()

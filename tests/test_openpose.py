@@ -87,6 +87,14 @@ def test_a_model_within_a_model_may_be_the_backbone(tiny):
     np.testing.assert_allclose(maps, expected, atol=1e-5 * np.abs(expected).max())
 
 
+def test_of_branches_side_by_side_the_last_is_taken():
+    images = keras.Input((None, None, 3))
+    one, other = (keras.layers.Conv2D(channels, 8, 8)(images) for channels in (5, 6))
+    for outputs in ([one, other], [other, one]):
+        model = openpose(keras.Model(images, outputs), num_stages=1, feature_channels=())
+        assert model.get_layer("stage1_pafs_conv1").input.shape[-1] == outputs[-1].shape[-1]
+
+
 def test_channels_first_is_an_error(tiny):
     keras.config.set_image_data_format("channels_first")
     try:

@@ -106,10 +106,15 @@ def test_limbs_are_a_150th_of_the_diagonal_thick(size, thickness, arm):
 
 
 def test_small_people_are_drawn_finely(arm):
-    people = poses_of([[(100, 50), (150, 50), NAN], [(100, 300), (700, 300), NAN]], arm)
+    people = poses_of([[(100, 50), (140, 50), (150, 50)], [(100, 300), (500, 300), (700, 300)]], arm)
     picture = draw_poses(np.zeros((600, 800, 3), np.uint8), people).max(axis=-1) > 127
     assert picture[:100, 125].sum() == pytest.approx(2, abs=1)  # a 25th of 50 pixels
     assert picture[200:, 400].sum() == pytest.approx(7, abs=2)
+
+
+def test_someone_of_few_keypoints_is_not_taken_for_small(arm):
+    picture = draw_poses(np.zeros((600, 800, 3), np.uint8), poses_of([[(100, 50), NAN, NAN]], arm))
+    assert picture.any(-1).sum() > 50  # a dot of eight pixels across, not of two
 
 
 def test_an_id_at_the_border_can_be_read(arm):

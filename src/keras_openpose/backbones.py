@@ -172,8 +172,10 @@ def _stride_8(backbone: keras.Model) -> keras.Model:
             f"The backbone {backbone.name!r} must take one RGB image. It takes: {backbone.inputs}."
         )
     # Not `layer.output`, which is of the first graph that a layer was called in, maybe another one.
-    nodes_by_depth = keras.Model(backbone.inputs, backbone.outputs)._nodes_by_depth
-    nodes = [node for depth in sorted(nodes_by_depth, reverse=True) for node in nodes_by_depth[depth]]
+    graph = keras.Model(backbone.inputs, backbone.outputs)
+    order = {id(operation): n for n, operation in enumerate(graph.operations)}
+    nodes = [node for group in graph._nodes_by_depth.values() for node in group]
+    nodes.sort(key=lambda node: order[id(node.operation)])
     tensors = [tensor for node in nodes for tensor in node.output_tensors]
     height, width = (side or 256 for side in backbone.inputs[0].shape[1:3])
     shapes = keras.Model(backbone.inputs, tensors).compute_output_shape((1, height, width, 3))

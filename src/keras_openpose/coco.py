@@ -130,23 +130,26 @@ def _problem(person: dict, names: list[str] | None, record: dict | None) -> str 
     image, box = f"{record['file_name']} (id {record['id']})", person.get("bbox") or ()
     if names is None:
         return f"`category_id` must be there. Lacking in image {image}."
-    if len(person["keypoints"]) != 3 * len(names) and not person.get("iscrowd"):
+    count = len(person["keypoints"])
+    none_needed = person.get("iscrowd") or (not count and person.get("num_keypoints") == 0)
+    if count != 3 * len(names) and not none_needed:
         return (
             f"`keypoints` must hold 3 numbers for each of the category's {len(names)} keypoints. "
-            f"Received: {len(person['keypoints'])} in image {image}."
+            f"Received: {count} in image {image}."
         )
     if len(box) != 4 or not all(isinstance(number, (int, float)) for number in box):
         return f"`bbox` must hold x, y, width and height. Received: {list(box)} in image {image}."
     x, y, width, height = box
     # Evaluation needs no sizes of images.
-    limits = record.get("width", math.inf), record.get("height", math.inf)
+    sides = record.get("width"), record.get("height")
+    limits = [side if isinstance(side, (int, float)) else math.inf for side in sides]
     if x >= limits[0] or y >= limits[1] or x + width < 0 or y + height < 0:
         return (
             f"`bbox` must touch its image. Received: {box} in image {image} of width {limits[0]} "
             f"and height {limits[1]}."
         )
     outline = person.get("segmentation")
-    if isinstance(outline, list) and any(len(polygon) % 2 for polygon in outline):
+    if isinstance(outline, list) and any(np.size(polygon) % 2 for polygon in outline):
         return f"Polygons of `segmentation` must hold x and y of each corner. Odd in image {image}."
     return None
 
@@ -159,7 +162,7 @@ def _order(names: list[str], skeleton: Skeleton) -> list[int]:
 def _sample(folder, record: dict, people: list[dict], orders: dict, skeleton: Skeleton) -> PoseSample:
     keypoints, boxes, areas, ignore = [], [], [], []
     for person in people:
-        crowd = person.get("iscrowd")  # which need not have keypoints
+        crowd = person.get("iscrowd") or not len(person["keypoints"])
         points = None if crowd else _keypoints(person, orders[person["category_id"]], record)
         if crowd or np.isnan(points).all():
             ignore += _regions(person)

@@ -262,14 +262,15 @@ def _aim(table: _Table, numbers, draws, *, size, augmentation) -> dict[str, tf.T
 
 def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Dataset:
     """Add `"pixels"`; where that fails, raise or leave out."""
-    skipped, some_read = tf.Variable(0, trainable=False), tf.Variable(False, trainable=False)
+    skipped, some_read = tf.Variable(0, trainable=False), tf.Variable(0, trainable=False)
 
     def read(crop):
         columns = (table.sources, table.on_disk, table.sizes)
         photograph = [tf.gather(column, crop["photograph"]) for column in columns]
         pixels = read_pixels(*photograph, crop["reduction"], crop["window"])
-        with tf.control_dependencies([pixels]):  # once that has not failed
-            some_read.assign(True)
+        if on_error == "skip":
+            with tf.control_dependencies([pixels]):  # once that has not failed
+                some_read.assign(1)
         return {**crop, "pixels": pixels}
 
     def report(crop):
@@ -282,7 +283,7 @@ def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Datas
             tf.print("Left out.", *problem, "- so far", count, output_stream=sys.stderr)
             # Or a set that is repeated without end never gives a batch, and never stops.
             none = ["None of so many photographs can be read:", count]
-            tf.debugging.Assert(some_read | (count < len(table.photographs)), none)
+            tf.debugging.Assert((some_read > 0) | (count < len(table.photographs)), none)
         return False
 
     def attempt(crop):  # the `try` of tf.data: the second part runs only if the first gave nothing

@@ -179,13 +179,13 @@ class CocoEvaluation(keras.callbacks.Callback):
         import tensorflow as tf
 
         self._writer = self._writer or tf.summary.create_file_writer(os.fspath(self.log_dir))
-        _, _, photographs = _look_up(self.images, self.annotations, self.evaluate.get("image_ids"))
+        truth, _, photographs = _look_up(self.images, self.annotations, self.evaluate.get("image_ids"))
         predict = {key: value for key, value in self.evaluate.items() if key not in _NOT_FOR_PREDICTION}
         with self._writer.as_default(step=epoch):
-            for path in list(photographs.values())[: self.pictures]:
+            for image_id, path in list(photographs.items())[: self.pictures]:
                 image = read_image(path)
                 picture = draw_poses(image, predict_poses(self.model, image, **predict))
-                tf.summary.image(path.relative_to(self.images).as_posix(), picture[None])
+                tf.summary.image(truth.imgs[image_id]["file_name"], picture[None])
 
 
 def coco_figures(
@@ -244,6 +244,11 @@ def _read_truth(path: str | os.PathLike) -> tuple[COCO, dict]:
     """Labels as pycocotools has them, and their category with keypoints."""
     labels = read_labels(path)
     category = _keypoint_category(labels, path)
+    # Of a part of a file's images, all labels may still be there.
+    known = {record["id"] for record in labels["images"]} | {None}
+    labels["annotations"] = [person for person in labels["annotations"] if person.get("image_id") in known]
+    for person in labels["annotations"]:
+        person.pop("segmentation", None)  # which does not count
     people, problems = sort_people(labels, path, {category["id"]: category["keypoints"]})
     if problems:
         raise ValueError(next(iter(problems.values())))
@@ -252,7 +257,7 @@ def _read_truth(path: str | os.PathLike) -> tuple[COCO, dict]:
         person["id"] = number  # pycocotools takes 0 for nobody
         # What it needs, and files of other tools lack.
         person.setdefault("iscrowd", 0)
-        if not len(person["keypoints"]):  # of a crowd
+        if len(person["keypoints"]) != 3 * len(category["keypoints"]):  # of a crowd
             person["keypoints"] = np.zeros(3 * len(category["keypoints"]), np.float32)
         person.setdefault("num_keypoints", int((person["keypoints"][2::3] > 0).sum()))
         person["area"] = person.get("area") or person["bbox"][2] * person["bbox"][3]

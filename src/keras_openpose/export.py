@@ -105,6 +105,8 @@ def export_model(
 def _check(model, path: Path, format: str | None, precision: str, calibration):
     if not isinstance(model, keras.Model):
         raise ValueError(f"`model` must be a Keras network. Received: {type(model).__name__}.")
+    if not isinstance(model.output, dict) or "heatmaps" not in model.output:
+        raise ValueError(f"`model` must give `heatmaps`, by name. {model.name} gives: {model.output}.")
     if format not in FORMATS:
         raise ValueError(
             f"`format` must be one of: {', '.join(FORMATS)}. Received: {format!r} for {path.name!r}."
@@ -175,7 +177,7 @@ def _replace_folder(path: Path, write):
             path.rename(old)
         try:
             shutil.move(new, path)
-        except OSError:
+        except BaseException:  # Ctrl-C, too
             if old.exists():
                 old.rename(path)
             raise

@@ -7,6 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+# Modes of PIL's images whose numbers are others than grey or RGB.
+_NOT_YET_RGB = ("1", "P", "PA", "LA", "La", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")
+
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
     """Read a photograph, or the first picture of an animation, as RGB, turned upright as its EXIF tag says.
@@ -50,8 +53,8 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
 
     Args:
         image: `(height, width)` grey, `(height, width, 1)` grey, `(height, width, 3)` RGB or
-            `(height, width, 4)` RGBA; or an image of PIL. Values 0 to 255, as `uint8` or float; `uint16`
-            counts to 65535.
+            `(height, width, 4)` RGBA; or an image of PIL, which is not turned upright. Values
+            0 to 255, as `uint8` or float; `uint16` counts to 65535.
 
     Returns:
         `(height, width, 3)`, `uint8` or `float32`.
@@ -59,7 +62,7 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: another shape or dtype, no pixels, or values that are not finite.
     """
-    if hasattr(image, "convert"):  # of PIL, whose palettes and CMYK are no RGB yet
+    if getattr(image, "mode", None) in _NOT_YET_RGB:
         image = image.convert("RGB")
     image = np.asarray(image)
     if image.ndim == 2:

@@ -57,7 +57,8 @@ class Poses:
                 )
 
     def __repr__(self) -> str:
-        return f"Poses({len(self)} of {self.skeleton.name}, scores {self.pose_scores.round(2).tolist()})"
+        scores = self.pose_scores.astype(float).round(2).tolist()
+        return f"Poses({len(self)} of {self.skeleton.name}, scores {scores})"
 
     def __len__(self) -> int:
         return len(self.pose_scores)

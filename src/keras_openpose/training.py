@@ -18,6 +18,7 @@ from keras_openpose.writing import write_whole
 
 # Layers of the networks here that are no backbone: the reduction of its features, and the stages.
 _HEAD = ("features", "stage")
+_BEGUN_WITH = "begun_with.json"
 # A run whose loss is so many times its lowest is lost.
 _DIVERGED = 10.0
 
@@ -107,6 +108,15 @@ def train(
     if "pafs" not in model.output:  # of one hand, say, whose skeleton has limbs for drawing only
         dataset = dataset.map(lambda images, targets, mask: (images, {"heatmaps": targets["heatmaps"]}, mask))
     dataset = dataset.repeat()
+    begun_with = {
+        "steps": int(steps),
+        "steps_per_epoch": int(steps_per_epoch),
+        "freeze_backbone_steps": int(freeze_backbone_steps),
+        "optimizer": optimizer if isinstance(optimizer, str) else type(optimizer).__name__,
+        "ema": recipe.get("ema"),
+        "parameters of the model": int(model.count_params()),
+    }
+    _check_same_run(folder, begun_with)
     size = dataset.element_spec[0].shape[1:3]
     own_size = {"input_size": tuple(size)} if size.is_fully_defined() else {}
 
@@ -117,15 +127,6 @@ def train(
         made = optimizer
         if isinstance(optimizer, str):
             made = make_optimizer(optimizer, steps=epochs * length, **recipe)
-        kept = {
-            "steps": epochs * length,
-            "steps_per_epoch": length,
-            "freeze_backbone_steps": freeze_backbone_steps,
-            "optimizer": type(made).__name__,
-            "ema": made.use_ema,
-            "parameters of the model": model.count_params(),
-        }
-        _check_same_run(folder, kept)
         _compile(model, made, loss)
         model._initial_epoch = None  # or it is what `BackupAndRestore` left of an earlier fit
         return model.fit(
@@ -158,6 +159,7 @@ def train(
     # Without optimiser and loss, which only this package can load.
     _save_whole(keras.Model(model.input, model.output, name=model.name).save, folder / "model.keras")
     shutil.rmtree(folder / "backup")
+    (folder / _BEGUN_WITH).unlink()
     return history
 
 
@@ -181,20 +183,22 @@ def _train_frozen(model: keras.Model, folder: Path, fit: Callable[[Path], object
     shutil.rmtree(folder / "backup")
 
 
-def _check_same_run(folder: Path, kept: dict):
+def _check_same_run(folder: Path, arguments: dict):
     """Refuse to go on from the backup of a run whose schedule or weights were others."""
-    path = folder / "backup/run.json"
+    path = folder / _BEGUN_WITH
     if count_epochs(folder) and path.exists():
         before = json.loads(path.read_text())
-        changed = [f"{name} {before[name]}, now {kept[name]}" for name in kept if before[name] != kept[name]]
+        changed = [
+            f"{name} {before[name]}, now {now}" for name, now in arguments.items() if before[name] != now
+        ]
         if changed:
             raise ValueError(
                 f"{folder} holds a run with other arguments: {'; '.join(changed)}. Go on with the same, or "
                 "choose another folder."
             )
-    path.parent.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with write_whole(path) as temporary:
-        temporary.write_text(json.dumps(kept))
+        temporary.write_text(json.dumps(arguments))
 
 
 def _check_channels(model: keras.Model, dataset: tf.data.Dataset):
@@ -248,8 +252,8 @@ def _watchers(folder: Path, use_ema: bool, validation, validate: dict, tensorboa
 
 
 def count_epochs(folder: str | os.PathLike) -> int:
-    """How many epochs of a run have ended."""
-    return len(_logged(Path(folder, "log.csv"), "loss"))
+    """How many epochs of a run have ended, frozen ones among them."""
+    return sum(len(_logged(Path(folder, part, "log.csv"), "loss")) for part in ("", "frozen"))
 
 
 def _logged(log: Path, column: str) -> list[float]:

@@ -46,8 +46,10 @@ def draw_poses(image: np.ndarray, poses: Poses, *, thickness: int | None = None)
     drawn = [n for n, limb in enumerate(skeleton.limbs) if limb not in skeleton.auxiliary_limbs]
     limb_colors, point_colors = _colors(len(skeleton.limbs)), _colors(skeleton.num_keypoints)
     for keypoints, box in zip(poses.keypoints, poses.boxes, strict=True):
-        width = thickness or max(1, min(widest, round(np.nan_to_num(box[2:]).max() / 25)))
         points = [None if np.isnan(xy).any() else _fixed(xy) for xy in keypoints]
+        # The box of few keypoints says little.
+        small = len(points) - points.count(None) > 2 and max(1, round(box[2:].max() / 25))
+        width = thickness or min(widest, small or widest)
         for n in drawn:
             start, end = (points[index] for index in skeleton.limb_indices[n])
             if start and end:

@@ -34,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # or the name of a file that it cannot show ends the program
             stream.reconfigure(errors="backslashreplace")
     options = parse_arguments(arguments)
+    before = None
     with contextlib.suppress(ValueError):  # outside of the main thread
-        signal.signal(signal.SIGTERM, _terminate)
+        before = signal.signal(signal.SIGTERM, _terminate)
     try:
         with _quiet_libraries():
             command = importlib.import_module(f"{__name__}.{options.command}")
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

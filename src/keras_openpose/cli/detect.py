@@ -19,15 +19,17 @@ from keras_openpose.inference import predict_poses
 from keras_openpose.poses import Poses
 from keras_openpose.video import VideoReader, is_live, predict_video
 
-# Those that OpenCV reads, and iPhones' HEIC, which it says it cannot.
 IMAGE_SUFFIXES = frozenset((
-    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm",
-    ".tif", ".tiff", ".webp",
+    ".avif", ".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff",
+    ".webp",
 ))  # fmt: skip
+# Which OpenCV does not read: told of rather than passed over.
+_PHONE_SUFFIXES = frozenset((".heic", ".heif"))
 VIDEO_SUFFIXES = frozenset((
     ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
     ".webm", ".wmv",
 ))  # fmt: skip
+_LISTED = IMAGE_SUFFIXES | _PHONE_SUFFIXES | VIDEO_SUFFIXES
 
 Find = Callable[[list[np.ndarray]], list[Poses]]
 
@@ -91,7 +93,7 @@ def _list_files(paths: Iterable[str], problems: Problems) -> list[Path]:
                 files.append(path)
                 continue
             inside = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
-            inside = [file for file in inside if file.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
+            inside = [file for file in inside if file.suffix.lower() in _LISTED]
             if not inside:
                 raise ValueError("No images or videos in this folder")
             files += inside

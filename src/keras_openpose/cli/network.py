@@ -57,6 +57,8 @@ def _skeleton_of(model: Network) -> Skeleton:
 
 def _read_model(path: str) -> Network:
     os.stat(path)  # or the reason why not
+    if os.path.basename(path) == "saved_model.pb":
+        raise ValueError("Of a SavedModel, name the folder")
     if path.endswith(_WEIGHTS_ALONE):
         raise ValueError("It holds weights alone; say of which network, --preset NAME --file and this file")
     if is_exported(path):

@@ -31,7 +31,7 @@ class Problems:
 def _line(error: Exception, path) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"keras-openpose: {error.filename or path}: {error.strerror}"
-    reason = re.sub(f"(?<!Received): {re.escape(os.fspath(path))}", "", str(error))
+    reason = re.sub(f"(?<!Received): {re.escape(str(path))}", "", str(error))
     if not isinstance(error, ConnectionError):  # of a download, which lists addresses line by line
         reason = " ".join(reason.split())
     return f"keras-openpose: {path}: {reason.removeprefix(f'{path} ')}"
