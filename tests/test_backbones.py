@@ -8,7 +8,7 @@ from keras import layers
 from keras.src.legacy.saving import legacy_h5_format
 
 from keras_openpose import StageLoss, list_backbones, openpose
-from keras_openpose.backbones import _BACKBONES, apply_backbone, load_imagenet_weights
+from keras_openpose.models.backbones import _BACKBONES, apply_backbone, load_imagenet_weights
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3)).astype("float32")
 

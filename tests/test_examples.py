@@ -27,6 +27,10 @@ REAL = {
         "--images", "{val}", "--labels", "{labels}", "--weights", "{weights}",
         "--photographs", "2", "--size", "192", "224", "--steps", "50",
     ],
+    "train_photographs.py": [
+        "--train", "{val}", "{labels}", "--held-back", "{val}", "{labels}",
+        "--steps", "2", "2", "--synthetic", "8", "--folder", "out",
+    ],
     "detect.py": ["{val}/000000000139.jpg", "--file", "{weights}", "--output", "out"],
 }  # fmt: skip
 # Of these, the first is run by test_export.py; the others need several processes.

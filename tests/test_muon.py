@@ -101,9 +101,43 @@ def test_an_exclusion_that_reaches_nothing_is_refused():
         ko.ConvMuon(exclude=["stage1", "stage9"]).build(variables)
 
 
+def test_a_multiplier_is_a_factor_on_the_learning_rate_of_muon_and_adamw():
+    """The same step as with that learning rate for all, where the expression is found; else as without."""
+    shapes = {
+        "block1_conv/kernel": (3, 3, 16, 16),
+        "block1_conv/bias": (16,),
+        "stage1_conv/kernel": (3, 3, 16, 16),
+    }
+    rng = np.random.default_rng(2)
+    start = {path: rng.normal(size=shape).astype("float32") for path, shape in shapes.items()}
+    gradients = [rng.normal(size=shape).astype("float32") for shape in shapes.values()]
+
+    def after_one_step(*arguments, **options):
+        optimizer = ko.ConvMuon(*arguments, **options)
+        layers = {path: keras.Variable(value, name=path.split("/")[1]) for path, value in start.items()}
+        for path, variable in layers.items():
+            variable._path = path
+        step(optimizer, list(layers.values()), gradients)
+        return {path: np.asarray(variable) for path, variable in layers.items()}
+
+    slowed = after_one_step(0.1, weight_decay=0, multipliers={"^block": 0.25})
+    slow, fast = after_one_step(0.025, weight_decay=0), after_one_step(0.1, weight_decay=0)
+    for path, value in slowed.items():
+        np.testing.assert_array_equal(value, (slow if path.startswith("block") else fast)[path])
+    assert not np.array_equal(slow["stage1_conv/kernel"], fast["stage1_conv/kernel"])
+
+
+def test_a_multiplier_that_reaches_nothing_is_refused():
+    variables = ko.compact_openpose(num_stages=1).trainable_variables
+    with pytest.raises(ValueError, match=r"`multipliers` must be found .* Without one: \['stage9'\]"):
+        ko.ConvMuon(multipliers={"stage9": 0.5}).build(variables)
+
+
 def test_a_compiled_network_comes_back_with_it(tmp_path):
     model = ko.compact_openpose(num_stages=1)
-    optimizer = ko.ConvMuon(0.002, momentum=0.9, exclude=["heatmaps"], weight_decay=0.02)
+    optimizer = ko.ConvMuon(
+        0.002, momentum=0.9, exclude=["heatmaps"], multipliers={"pafs": 0.5}, weight_decay=0.02
+    )
     model.compile(optimizer, loss=ko.StageLoss())
     maps = {"heatmaps": np.ones((1, 4, 4, 19)), "pafs": np.ones((1, 4, 4, 38))}
     model.fit(np.ones((1, 32, 32, 3)), maps, verbose=0)

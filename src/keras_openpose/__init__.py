@@ -27,7 +27,6 @@ from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 
 if TYPE_CHECKING:
     from keras_openpose.augmentation import Augmentation
-    from keras_openpose.backbones import list_backbones
     from keras_openpose.data import coco_dataset, pose_dataset
     from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
     from keras_openpose.export import export_model
@@ -36,12 +35,14 @@ if TYPE_CHECKING:
         body_25,
         compact_openpose,
         convert_weights,
+        efficientnet_openpose,
         from_preset,
         hand_openpose,
         lightweight_openpose,
         mobilenet_openpose,
         openpose,
     )
+    from keras_openpose.models.backbones import list_backbones
     from keras_openpose.muon import ConvMuon
     from keras_openpose.optimizers import STAGE_MULTIPLIERS, CaffeSGD, make_optimizer
     from keras_openpose.synthetic import synthetic_people
@@ -72,6 +73,7 @@ __all__ = [
     "draw_heatmaps",
     "draw_pafs",
     "draw_poses",
+    "efficientnet_openpose",
     "evaluate_coco",
     "export_model",
     "from_preset",
@@ -107,12 +109,13 @@ _AT_FIRST_USE = {
     "coco_dataset": "data",
     "compact_openpose": "models",
     "convert_weights": "models",
+    "efficientnet_openpose": "models",
     "evaluate_coco": "evaluation",
     "export_model": "export",
     "from_preset": "models",
     "hand_openpose": "models",
     "lightweight_openpose": "models",
-    "list_backbones": "backbones",
+    "list_backbones": "models.backbones",
     "make_optimizer": "optimizers",
     "mobilenet_openpose": "models",
     "openpose": "models",

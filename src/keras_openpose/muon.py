@@ -1,7 +1,7 @@
 """Muon for convolutions: training from random weights in a fraction of AdamW's steps."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 from keras import ops
@@ -30,10 +30,14 @@ class ConvMuon(keras.optimizers.AdamW):
         momentum: of the gradients of kernels. Defaults to 0.95.
         exclude: regular expressions, or one; kernels in whose path one is found, such as
             `stage2_heatmaps/kernel`, are AdamW's. Meant for the last layers. Defaults to none.
+        multipliers: regular expression of a path to a factor on the learning rate, the first one found
+            counts; such as `{"^block": 0.3}` for a backbone that is trained already. Weight decay keeps the
+            whole rate. Defaults to none.
         **options: as in `keras.optimizers.AdamW`.
 
     Raises:
-        ValueError: (when the training starts) an expression of `exclude` reaches no variable.
+        ValueError: (when the training starts) an expression of `exclude` or `multipliers` reaches no
+            variable.
 
     Example:
         ```python
@@ -45,24 +49,37 @@ class ConvMuon(keras.optimizers.AdamW):
     """
 
     def __init__(
-        self, learning_rate=4e-3, *, momentum: float = 0.95, exclude: Sequence[str] | str = (), **options
+        self,
+        learning_rate=4e-3,
+        *,
+        momentum: float = 0.95,
+        exclude: Sequence[str] | str = (),
+        multipliers: Mapping[str, float] | None = None,
+        **options,
     ):
         super().__init__(learning_rate, **options)
         self.momentum = momentum
         self.exclude = [exclude] if isinstance(exclude, str) else list(exclude)
+        self.multipliers = dict(multipliers or {})
 
     def build(self, variables):
         """Sorts the variables into Muon's and AdamW's."""
         super().build(variables)
         paths = [variable.path for variable in variables]
-        if lost := [one for one in self.exclude if not any(re.search(one, path) for path in paths)]:
-            raise ValueError(
-                f"Every expression of `exclude` must be found in the path of some variable. Without one: "
-                f"{lost}. Paths: {', '.join(paths[:4])}, … {', '.join(paths[-4:])}."
-            )
+        for argument in ("exclude", "multipliers"):
+            expressions = getattr(self, argument)
+            if lost := [one for one in expressions if not any(re.search(one, path) for path in paths)]:
+                raise ValueError(
+                    f"Every expression of `{argument}` must be found in the path of some variable. Without "
+                    f"one: {lost}. Paths: {', '.join(paths[:4])}, … {', '.join(paths[-4:])}."
+                )
         bfloat16 = keras.config.dtype_policy().compute_dtype == "bfloat16"
         self._multiply_in = "bfloat16" if bfloat16 else "float32"  # float16 is too narrow for the squares
         self._kernels = {n for n, variable in enumerate(variables) if self._takes(variable)}
+        self._factors = [self._factor(path) for path in paths]
+
+    def _factor(self, path: str) -> float:
+        return next((factor for one, factor in self.multipliers.items() if re.search(one, path)), 1.0)
 
     def _takes(self, variable) -> bool:
         shape = variable.shape
@@ -72,6 +89,7 @@ class ConvMuon(keras.optimizers.AdamW):
     def update_step(self, gradient, variable, learning_rate):
         """One step of one variable."""
         index = self._get_variable_index(variable)
+        learning_rate = learning_rate * self._factors[index]
         if index not in self._kernels:
             super().update_step(gradient, variable, learning_rate)
             return
@@ -83,7 +101,8 @@ class ConvMuon(keras.optimizers.AdamW):
 
     def get_config(self):
         """Arguments to build it again."""
-        return {**super().get_config(), "momentum": self.momentum, "exclude": self.exclude}
+        own = {"momentum": self.momentum, "exclude": self.exclude, "multipliers": self.multipliers}
+        return {**super().get_config(), **own}
 
 
 def _orthogonal(matrix, dtype: str):

@@ -195,6 +195,17 @@ PRESETS = {
             ap_protocol="200 scenes of `synthetic_people`, mirrored, second look, smoothed; no photographs",
         ),
         Preset(
+            name="efficientnet_lite0_coco",
+            network="efficientnet_openpose",
+            skeleton=COCO_18,
+            formats="part of the package, made by examples/train_photographs.py",
+            downloads=(),
+            size=6_000_000,
+            licence="Apache-2.0 (keras-openpose)",
+            ap=None,
+            ap_protocol="",
+        ),
+        Preset(
             name="mobilenet_thin_coco",
             network="mobilenet_openpose",
             arguments={"variant": "thin"},

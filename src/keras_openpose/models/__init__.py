@@ -2,6 +2,7 @@
 
 from keras_openpose.models.body_25 import body_25
 from keras_openpose.models.compact_openpose import compact_openpose
+from keras_openpose.models.efficientnet_openpose import efficientnet_openpose
 from keras_openpose.models.from_preset import convert_weights, from_preset
 from keras_openpose.models.hand_openpose import hand_openpose
 from keras_openpose.models.lightweight_openpose import lightweight_openpose
@@ -12,6 +13,7 @@ __all__ = [
     "body_25",
     "compact_openpose",
     "convert_weights",
+    "efficientnet_openpose",
     "from_preset",
     "hand_openpose",
     "lightweight_openpose",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from keras_openpose.backbones import apply_backbone, load_imagenet_weights
+from keras_openpose.models.backbones import apply_backbone, load_imagenet_weights
 from keras_openpose.models.stages import check_input_shape, check_limbs, conv_relu, output_conv, stage_outputs
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from keras_openpose.models.efficientnet_lite import efficientnet_lite0, load_efficientnet_lite0_weights
+
 # Mean and standard deviation of ImageNet, RGB (torchvision); the mean is Caffe's too.
 _MEAN, _STD = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
 _CAFFE_MEAN = np.array([123.68, 116.779, 103.939])  # keras.applications.imagenet_utils, mode "caffe"
@@ -50,6 +52,10 @@ _BACKBONES = {
 }
 
 
+# Beside those of keras.applications.
+_LITE = "efficientnet_lite0"
+
+
 def list_backbones() -> list[str]:
     """Names that `openpose` takes as its backbone.
 
@@ -63,7 +69,7 @@ def list_backbones() -> list[str]:
         assert "vgg19" in list_backbones()
         ```
     """
-    return sorted(_BACKBONES)
+    return sorted([*_BACKBONES, _LITE])
 
 
 def apply_backbone(backbone: str | keras.Model, images):
@@ -81,6 +87,8 @@ def apply_backbone(backbone: str | keras.Model, images):
     """
     if isinstance(backbone, keras.Model):
         return _stride_8(backbone)(images)
+    if backbone == _LITE:
+        return efficientnet_lite0(images)[8]
     if backbone not in _BACKBONES:
         raise ValueError(
             f"`backbone` must be one of: {', '.join(list_backbones())}; or a keras.Model with features of "
@@ -104,11 +112,11 @@ def apply_backbone(backbone: str | keras.Model, images):
 
 
 def load_imagenet_weights(model: keras.Model, backbone: str):
-    """Give a model's named backbone the ImageNet weights of keras.applications.
+    """Give a model's named backbone weights that were trained on ImageNet.
 
-    The weights were trained under another normalisation: it is folded into the first kernel and bias.
-    With the VGG networks that is exact but for the outermost pixel, where zero padding means grey here
-    and the mean colour there.
+    Those of keras.applications were trained under another normalisation: it is folded into the first
+    kernel and bias. With the VGG networks that is exact but for the outermost pixel, where zero padding
+    means grey here and the mean colour there.
 
     Args:
         model: a model that `apply_backbone` took part in.
@@ -116,8 +124,11 @@ def load_imagenet_weights(model: keras.Model, backbone: str):
 
     Raises:
         ValueError: the backbone has no name, so no ImageNet weights are known for it.
-        OSError: the weights could not be downloaded.
+        OSError: the weights could not be downloaded, or the package that has them is not installed.
     """
+    if backbone == _LITE:
+        load_efficientnet_lite0_weights(model)
+        return
     if backbone not in _BACKBONES:
         raise ValueError(
             f"`weights='imagenet'` needs a backbone by name, one of: {', '.join(list_backbones())}. A model "

