@@ -191,11 +191,14 @@ def test_the_demo_needs_nothing_and_says_what_it_shows(tmp_path):
     process = installed("demo", "--scenes", 5, cwd=tmp_path)
     output, errors = process.communicate()
     assert process.returncode == 0, errors
-    found = re.search(r"In 5 scenes that the network has not seen: AP (\d+\.\d) of 100", output)
-    assert float(found[1]) > 40  # of 200 scenes it is 60
-    assert "does not know photographs" in output
+    assert "astronaut: people found: 1\n" in output
+    assert "photographer: people found: 1\n" in output
+    found = re.search(r"5 synthetic scenes that the network has not seen: AP (\d+\.\d) of 100", output)
+    assert float(found[1]) > 40
     pictures = sorted(path.name for path in (tmp_path / "keras-openpose-demo").iterdir())
-    assert pictures == ["overview.png", "scene_1.png", "scene_2.png", "scene_3.png", "scene_4.png"]
+    assert pictures == [
+        "astronaut.png", "overview.png", "photographer.png", "scene_1.png", "scene_2.png", "scene_3.png"
+    ]  # fmt: skip
     assert ko.read_image(tmp_path / "keras-openpose-demo/overview.png").shape[1] > 1000
 
 
@@ -207,7 +210,7 @@ package = types.ModuleType("keras_openpose")
 package.__path__, package.__version__ = [sys.argv[1]], "0"
 sys.modules["keras_openpose"] = package
 from keras_openpose.cli import main
-for arguments in (["--help"], ["--version"], ["detect", "--help"], ["detect", "a.jpg"]):
+for arguments in (["--help"], ["--version"], ["detect", "--help"], ["detect"]):
     try:
         main(arguments)
     except SystemExit:
@@ -222,7 +225,7 @@ print("keras" in sys.modules)
     done = subprocess.run(command, text=True, capture_output=True, check=True, env=environment)
     assert done.stdout.splitlines()[-2:] == ["[]", "True"]
     assert [line for line in done.stderr.splitlines() if not line.startswith((" ", "usage"))] == [
-        "keras-openpose detect: error: one of the arguments --preset --model is required",
+        "keras-openpose detect: error: the following arguments are required: PATH",
         "keras-openpose: missing.jpg: No such file or directory",
     ]
 

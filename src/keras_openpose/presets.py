@@ -51,6 +51,9 @@ class Preset:
     skipped: str = ""
 
 
+# What comes with the package and finds people in photographs.
+DEFAULT_PRESET = "efficientnet_lite0_coco"
+
 # Whatever a copy says of itself: the licence of OpenPose asks this of everything made from its files.
 _CMU_LICENCE = "non-commercial research only (OpenPose, Carnegie Mellon University)"
 _CMU_FORMATS = "Caffe .caffemodel, PyTorch .pth"
@@ -195,7 +198,7 @@ PRESETS = {
             ap_protocol="200 scenes of `synthetic_people`, mirrored, second look, smoothed; no photographs",
         ),
         Preset(
-            name="efficientnet_lite0_coco",
+            name=DEFAULT_PRESET,
             network="efficientnet_openpose",
             skeleton=COCO_18,
             formats="part of the package, made by examples/train_photographs.py",

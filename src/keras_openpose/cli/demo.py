@@ -1,4 +1,4 @@
-"""`keras-openpose demo`: draw people, find them with the network that comes along, without any download."""
+"""`keras-openpose demo`: find people in photographs and in drawn scenes, without any download."""
 
 import argparse
 import tempfile
@@ -19,52 +19,52 @@ from keras_openpose.synthetic import synthetic_people
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 from keras_openpose.writing import write_image
 
-_SIZE = (384, 384)  # of the scenes, as in the training
-_LOOK = {"input_size": _SIZE, "flip": True, "refine": True, "heatmap_sigma": 0.5, "peak_weight": 0.75}
-_PICTURES = 4
-_TITLES = ("scene", "heatmaps", "PAFs", "found people")
+_SIZE = (384, 384)  # of the photographs and the scenes
+_LOOK = {"input_size": _SIZE, "flip": True, "refine": True}
+_PHOTOGRAPHS = Path(__file__).parents[1] / "photographs"  # SOURCES.txt there says where they come from
+_SCENES_SHOWN = 3
+_TITLES = ("image", "heatmaps", "PAFs", "found people")
 _WHITE, _INK, _MARGIN, _HEADER = 255, (60, 60, 60), 8, 40
-
-_WHAT_IT_SHOWS = """\
-The network was trained on other scenes of this kind, and on nothing else: it does not know photographs.
-To find people in yours, with published weights:
-    keras-openpose detect PHOTO --preset mobilenet_v2_small_coco --output found"""
 
 
 def run(options: argparse.Namespace) -> int:
-    """Draw scenes, find the people in them, print AP, write pictures."""
+    """Find people in photographs and scenes, print AP, write pictures."""
     problems, folder = Problems(), Path(options.output)
     with problems.at(folder, fatal=True):
         folder.mkdir(parents=True, exist_ok=True)
-    model = from_preset("demo_synthetic")
+    model = from_preset()
+    pictures = {path.stem: read_image(path) for path in sorted(_PHOTOGRAPHS.glob("*.jpg"))}
+    for name, photograph in pictures.items():
+        print(f"{name}: people found: {len(predict_poses(model, photograph, **_LOOK))}")
     with tempfile.TemporaryDirectory() as temporary:
         images, annotations = synthetic_people(
             options.scenes, size=_SIZE, seed=options.seed, folder=temporary
         )
         figures = evaluate_coco(model, images, annotations, verbose=False, **_LOOK)
-        scenes = [read_image(path) for path in sorted(images.iterdir())[:_PICTURES]]
-    print(f"In {options.scenes} scenes that the network has not seen: AP {figures['AP']:.1f} of 100.")
-    print(_WHAT_IT_SHOWS)
+        for number, path in enumerate(sorted(images.iterdir())[:_SCENES_SHOWN], 1):
+            pictures[f"scene_{number}"] = read_image(path)
+    print(f"{options.scenes} synthetic scenes that the network has not seen: AP {figures['AP']:.1f} of 100.")
 
-    strips = [_strip(model, scene) for scene in scenes]
-    overview = cv2.resize(_sheet(strips), None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
+    strips = {name: _strip(model, picture) for name, picture in pictures.items()}
+    overview = cv2.resize(_sheet([*strips.values()]), None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
     with problems.at(folder, fatal=True):
-        for number, strip in enumerate(strips, 1):
-            write_image(folder / f"scene_{number}.png", _sheet([strip]))
+        for name, strip in strips.items():
+            write_image(folder / f"{name}.png", _sheet([strip]))
         write_image(folder / "overview.png", overview)
     print(f"Pictures: {folder / 'overview.png'} and {len(strips)} more beside it")
+    print("To find people in yours: keras-openpose detect PHOTO --output found")
     return problems.exit_code
 
 
-def _strip(model: keras.Model, scene: np.ndarray) -> np.ndarray:
-    """A scene, what the network sees in it, and who was found."""
-    heatmaps, pafs = (maps[0] for maps in forward_pass(model, COCO_18)(scene[None]))
-    poses, faded = predict_poses(model, scene, **_LOOK), scene // 3
+def _strip(model: keras.Model, image: np.ndarray) -> np.ndarray:
+    """An image, what the network sees in it, and who was found."""
+    heatmaps, pafs = (maps[0] for maps in forward_pass(model, COCO_18)(image[None]))
+    poses, faded = predict_poses(model, image, **_LOOK), image // 3
     panels = (
-        scene,
+        image,
         draw_heatmaps(faded, heatmaps),
         draw_pafs(faded, pafs),
-        draw_poses(scene, poses, thickness=5),
+        draw_poses(image, poses, thickness=5),
     )
     return np.concatenate([_framed(panel, bottom=_MARGIN, right=_MARGIN) for panel in panels], axis=1)
 

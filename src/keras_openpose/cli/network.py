@@ -10,7 +10,7 @@ from keras_openpose.cli.problems import Problems
 from keras_openpose.exported import is_exported, load_exported
 from keras_openpose.forward import Network, forward_pass
 from keras_openpose.models import from_preset
-from keras_openpose.presets import PRESETS
+from keras_openpose.presets import DEFAULT_PRESET, PRESETS
 from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
 
 _PREDICT_OPTIONS = (
@@ -23,7 +23,7 @@ _WEIGHTS_ALONE = (".weights.h5", ".pb", ".caffemodel", ".pt", ".pth", ".npy")
 
 
 def load_network(options: argparse.Namespace, problems: Problems) -> tuple[Network, Skeleton]:
-    """The network of `--preset` and `--file`, or of `--model`, and whom it finds. Exits if there is none."""
+    """The network that was asked for, and the skeleton it finds. Exits if there is none."""
     model = read_network(options, problems)
     if options.preset:
         return model, PRESETS[options.preset].skeleton
@@ -32,8 +32,9 @@ def load_network(options: argparse.Namespace, problems: Problems) -> tuple[Netwo
 
 
 def read_network(options: argparse.Namespace, problems: Problems) -> Network:
-    """The network of `--preset` and `--file`, or of `--model`. Exits if there is none."""
-    if options.preset:
+    """The network of `--preset` and `--file`, of `--model`, or the package's own. Exits if there is none."""
+    if not options.model:
+        options.preset = options.preset or DEFAULT_PRESET
         file = options.file if options.preset in PRESETS else None  # or the mistake is not the file's
         with problems.at(file or f"--preset {options.preset}", fatal=True):
             return from_preset(options.preset, file=options.file)

@@ -10,17 +10,17 @@ from keras_openpose import __version__
 _EXAMPLES = {
     "demo": "keras-openpose demo --output pictures",
     "detect": """
-        keras-openpose detect photo.jpg --preset mobilenet_v2_small_coco
+        keras-openpose detect photo.jpg --output found
         keras-openpose detect holiday/ clip.mp4 --model my.keras --output found --json openpose
-        keras-openpose detect crowd.jpg --preset mobilenet_v2_small_coco --scales 1 2 --flip --refine
+        keras-openpose detect crowd.jpg --scales 1 2 --flip --refine
         keras-openpose detect 0 --model network.tflite --show
     """,
     "evaluate": """
         keras-openpose evaluate coco/val2017 coco/annotations/person_keypoints_val2017.json \\
-            --preset mobilenet_v2_small_coco --scales 1 2 --flip --refine
+            --scales 1 2 --flip --refine
     """,
     "export": """
-        keras-openpose export network.tflite --preset mobilenet_v2_small_coco --size 368 432
+        keras-openpose export network.tflite --size 368 432
         keras-openpose export network.onnx --model my.keras
         keras-openpose export small.tflite --model my.keras --size 368 368 --precision int8 \\
             --calibration photos/
@@ -278,8 +278,10 @@ def _add_demo(commands):
 
 def _add_network(parser: argparse.ArgumentParser, add_new: Callable | None = None):
     group = parser.add_argument_group("network")
-    one = group.add_mutually_exclusive_group(required=add_new is None)
-    one.add_argument("--preset", metavar="NAME", help="published weights, one of `keras-openpose presets`")
+    one = group.add_mutually_exclusive_group()
+    preset_help = "trained weights, one of `keras-openpose presets`"
+    preset_help += "" if add_new else " (default: the one that comes with the package)"
+    one.add_argument("--preset", metavar="NAME", help=preset_help)
     one.add_argument("--model", metavar="FILE", help="a network saved as .keras, or exported")
     file_help = "with --preset, the published file if you have it; else it is downloaded"
     group.add_argument("--file", metavar="FILE", help=file_help)

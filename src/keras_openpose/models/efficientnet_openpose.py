@@ -75,8 +75,7 @@ def efficientnet_openpose(
         heatmaps = output_conv(x, skeleton.num_keypoints + 1, f"stage{stage}_heatmaps", small=True)
         stages.append((heatmaps, pafs))
         if stage < num_stages:
-            x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, x])
-            x = _conv(x, 1, name=f"stage{stage + 1}_mix_conv")
+            x = _feed_back(x, pafs, heatmaps, f"stage{stage + 1}")
 
     model = keras.Model(images, stage_outputs(*zip(*stages, strict=True)), name="efficientnet_openpose")
     if weights == "imagenet":
@@ -94,6 +93,18 @@ def _features(levels: dict):
     coarse = layers.UpSampling2D(2, interpolation="bilinear", name="features_enlarge")(coarse)
     fine = layers.Conv2D(_CHANNELS, 1, name="features_fine_conv")(levels[8])
     return layers.ReLU(name="features")(layers.Add(name="features_sum")([coarse, fine]))
+
+
+def _feed_back(features, pafs, heatmaps, name: str):
+    """What a stage sees: the features and the maps of the stage before."""
+    # One convolution each, then their sum, is the same as one convolution of all side by side. But int8 has
+    # one step for each tensor, and features are many times as large as maps.
+    maps = layers.Concatenate(name=f"{name}_maps")([pafs, heatmaps])
+    maps = layers.Conv2D(_CHANNELS, 1, kernel_initializer="he_normal", name=f"{name}_maps_conv")(maps)
+    features = layers.Conv2D(
+        _CHANNELS, 1, use_bias=False, kernel_initializer="he_normal", name=f"{name}_features_conv"
+    )(features)
+    return layers.ReLU(name=f"{name}_input")(layers.Add(name=f"{name}_sum")([maps, features]))
 
 
 def _block(inputs, name: str, dilation: int = 1):

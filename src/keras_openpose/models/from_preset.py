@@ -12,7 +12,7 @@ from keras_openpose.models.lightweight_openpose import lightweight_openpose
 from keras_openpose.models.mobilenet_openpose import mobilenet_openpose
 from keras_openpose.models.openpose import openpose
 from keras_openpose.models.weights import load_file, load_preset
-from keras_openpose.presets import PRESETS, list_presets
+from keras_openpose.presets import DEFAULT_PRESET, PRESETS, list_presets
 from keras_openpose.writing import write_whole
 
 _NETWORKS = {
@@ -29,14 +29,15 @@ _NETWORKS = {
 }
 
 
-def from_preset(name: str, *, file: str | os.PathLike | None = None) -> keras.Model:
-    """Build a published network with its published weights.
+def from_preset(name: str = DEFAULT_PRESET, *, file: str | os.PathLike | None = None) -> keras.Model:
+    """Build a network with trained weights: without a name, the one that comes with the package.
 
-    The file is downloaded once, checked against its checksum, and kept in Keras's cache (`~/.keras`, or
-    `KERAS_HOME`), the converted weights beside it.
+    The file of a published network is downloaded once, checked against its checksum, and kept in Keras's
+    cache (`~/.keras`, or `KERAS_HOME`), the converted weights beside it.
 
     Args:
-        name: a name of `list_presets()`.
+        name: a name of `list_presets()`. Defaults to `"efficientnet_lite0_coco"`, which finds people in
+            photographs and needs no download.
         file: a published file of these weights if it is there already, or one that `convert_weights`
             wrote; it is then read instead of a download.
 
@@ -53,7 +54,7 @@ def from_preset(name: str, *, file: str | os.PathLike | None = None) -> keras.Mo
         ```python
         from keras_openpose import from_preset
 
-        model = from_preset("mobilenet_v2_small_coco")
+        model = from_preset()
         ```
     """
     if name not in PRESETS:
