@@ -70,7 +70,7 @@ def keras_step():
     model = openpose("vgg19")
     model.compile(
         keras.optimizers.SGD(1e-6, momentum=0.9),
-        loss={"heatmaps": StageLoss(), "pafs": StageLoss()},
+        loss=StageLoss(),
         jit_compile=False,
     )
 

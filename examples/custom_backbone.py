@@ -40,7 +40,7 @@ model = ko.openpose(keras.Model(images, x, name="tiny"), num_stages=3, feature_c
 maps = model(np.zeros((1, 64, 96, 3), "float32"))
 for name, tensor in maps.items():
     print(f"{name:<9}{tuple(tensor.shape)}  (batch, stages, height / 8, width / 8, channels)")
-model.compile("adam", loss={"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()})
+model.compile("adam", loss=ko.StageLoss())
 
 # A backbone without such a level is refused:
 

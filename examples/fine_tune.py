@@ -78,7 +78,7 @@ dataset = ko.coco_dataset(
 )
 model.compile(
     keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(arguments.rate, steps), global_clipnorm=1.0),
-    loss={"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()},
+    loss=ko.StageLoss(),
     weighted_metrics={"heatmaps": [ko.StageMetric(1)]},
     jit_compile=False,
 )

@@ -51,7 +51,7 @@ with scope:
     model = ko.mobilenet_openpose("v2_small")
     model.compile(
         keras.optimizers.Adam(1e-3, global_clipnorm=1.0),
-        loss={"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()},
+        loss=ko.StageLoss(),
     )
 with tempfile.TemporaryDirectory() as folder:
     images, labels = ko.synthetic_people(16, size=(128, 128), folder=folder, progress=False)

@@ -46,7 +46,7 @@ keras.utils.set_random_seed(0)  # equal weights on every host
 model = ko.compact_openpose()
 model.compile(
     keras.optimizers.Adam(1e-3, global_clipnorm=1.0),
-    loss={"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()},
+    loss=ko.StageLoss(),
 )
 with tempfile.TemporaryDirectory() as folder:
     images, labels = ko.synthetic_people(16, size=(128, 128), folder=folder, progress=False)

@@ -67,7 +67,7 @@ schedule = keras.optimizers.schedules.CosineDecay(
 )
 model.compile(
     keras.optimizers.Adam(schedule, global_clipnorm=1.0),
-    loss={"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()},
+    loss=ko.StageLoss(),
     jit_compile=False,
 )
 model.fit(batch.cache().repeat(), epochs=arguments.steps // 50, steps_per_epoch=50, shuffle=False, verbose=2)

@@ -51,7 +51,7 @@ def batch():
 
 
 def compile_for_training(model: keras.Model, optimizer: keras.optimizers.Optimizer):
-    model.compile(optimizer, {"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()})
+    model.compile(optimizer, ko.StageLoss())
 
 
 def step(model: keras.Model) -> dict[str, np.ndarray]:

@@ -174,7 +174,7 @@ def cv_backbone():
 def test_backbones_of_keras_packages_train_and_are_saved(make, arm, tmp_path):
     model = openpose(make(), skeleton=arm, num_stages=1, feature_channels=(8,))
     before = model.get_weights()
-    model.compile("sgd", {"heatmaps": StageLoss(), "pafs": StageLoss()})
+    model.compile("sgd", StageLoss())
     targets = {name: np.ones((1, 8, 12, 4), "float32") for name in ("heatmaps", "pafs")}
     model.fit(IMAGE, targets, verbose=0)
     moved = [not np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True)]

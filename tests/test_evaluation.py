@@ -347,7 +347,7 @@ def test_callbacks_listed_after_it_go_by_its_figures(folder, arm, arm_model, tmp
     images, labels = folder(seen_as_labelled(ONE))
     model = keras.models.clone_model(arm_model)
     model.set_weights(arm_model.get_weights())
-    model.compile(keras.optimizers.SGD(0.0), loss={"heatmaps": StageLoss(), "pafs": StageLoss()})
+    model.compile(keras.optimizers.SGD(0.0), loss=StageLoss())
     best = tmp_path / "best.keras"
     history = model.fit(
         np.zeros((1, 16, 16, 3)),

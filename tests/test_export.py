@@ -308,7 +308,7 @@ def test_people_are_found_without_loading_keras(arm_model, photograph_arms, tmp_
     "imports", ["import keras, keras_openpose", "from keras_openpose import openpose; import keras"]
 )
 def test_a_compiled_network_loads_once_keras_and_the_package_are_imported(imports, arm_model, tmp_path):
-    arm_model.compile("sgd", {"heatmaps": ko.StageLoss(), "pafs": ko.StageLoss()})
+    arm_model.compile("sgd", ko.StageLoss())
     arm_model.save(tmp_path / "arms.keras")
     run(["-c", f"{imports}; keras.models.load_model('arms.keras')"], tmp_path)
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from keras_openpose import StageLoss, StageMetric
@@ -152,6 +153,21 @@ def test_a_model_reports_the_sum_of_both_losses_and_the_stage(batch):
     pafs = value(StageLoss("caffe"), predicted["pafs"], masks["pafs"], targets["pafs"])
     assert logs["loss"] == pytest.approx(heatmaps + pafs, rel=1e-5)
     assert logs["heatmaps_stage1"] == pytest.approx(heatmaps, rel=1e-5)
+
+
+@pytest.mark.parametrize("masked", ["one mask for each output", "one mask"])
+def test_one_loss_serves_both_outputs(batch, masked):
+    images, targets, masks = batch
+    model = small_model()
+    predicted = {name: ops.convert_to_numpy(output) for name, output in model(images).items()}
+    model.compile(keras.optimizers.SGD(0.01), loss=StageLoss())
+    if masked == "one mask":  # as `coco_dataset` gives it
+        data = tf.data.Dataset.from_tensors((images, targets, masks["heatmaps"]))
+        logs = model.evaluate(data, verbose=0, return_dict=True)
+    else:
+        logs = model.evaluate(images, targets, sample_weight=masks, verbose=0, return_dict=True)
+    parts = [value(StageLoss(), predicted[name], masks[name], targets[name]) for name in targets]
+    assert logs["loss"] == pytest.approx(sum(parts), rel=1e-5)
 
 
 def test_ignored_cells_do_not_change_the_weights(batch):

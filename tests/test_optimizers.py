@@ -105,7 +105,7 @@ def test_a_multiplier_that_reaches_nothing_is_refused(lost):
 def test_a_compiled_model_comes_back_with_its_optimizer(tmp_path):
     model = ko.compact_openpose(num_stages=1)
     optimizer = ko.make_optimizer("sgd", steps=200_000, schedule="step", multipliers={"/bias$": 2.0})
-    model.compile(optimizer, loss={"heatmaps": ko.StageLoss("caffe"), "pafs": ko.StageLoss("caffe")})
+    model.compile(optimizer, loss=ko.StageLoss("caffe"))
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras").optimizer
     assert isinstance(again, ko.CaffeSGD)

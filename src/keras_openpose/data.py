@@ -78,7 +78,7 @@ def coco_dataset(
 
         dataset = coco_dataset(IMAGES, ANNOTATIONS, input_size=(96, 128), batch_size=2)
         model = openpose("mobilenet", num_stages=2)
-        model.compile("adam", loss={"heatmaps": StageLoss(), "pafs": StageLoss()})
+        model.compile("adam", loss=StageLoss())
         history = model.fit(dataset, steps_per_epoch=1, verbose=0)
         assert history.history["loss"][0] > 0
         ```

@@ -136,7 +136,21 @@ def _decode(maps: np.ndarray, skeleton: Skeleton, decode: dict) -> Poses:
 
 
 def _first_look(forward, photographs, skeleton, size, scales, multiples, flip, decode) -> list[Poses]:
-    """People of whole photographs, from maps averaged over scales on the grid of the largest."""
+    """People of whole photographs."""
+    averaged, pixels = average_maps(forward, photographs, skeleton, size, scales, multiples, flip)
+    found = [_decode(maps, skeleton, decode) for maps in averaged]
+    return [_moved(poses, scale) for poses, scale in zip(found, pixels, strict=True)]
+
+
+def average_maps(
+    forward, photographs, skeleton, size, scales=(1.0,), multiples=(_MULTIPLE, _MULTIPLE), flip=False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Maps averaged over scales, on the grid of the largest.
+
+    Returns:
+        `(photographs, height, width, channels)`, heatmaps before PAFs; and `(photographs, 2)`, how many
+        pixels of a photograph one pixel of that grid's input is, along x and y.
+    """
     looks = [letterbox(photographs, size, scale, multiples) for scale in scales]
     grid, grid_fitted = looks[int(np.argmax(scales))]
     cells = grid.shape[2] // _STRIDE, grid.shape[1] // _STRIDE
@@ -146,9 +160,8 @@ def _first_look(forward, photographs, skeleton, size, scales, multiples, flip, d
         total = total + np.stack(
             [_resize_maps(*pair, cells) for pair in zip(maps, grid_fitted / fitted, strict=True)]
         )
-    found = [_decode(maps, skeleton, decode) for maps in total / len(scales)]
     shapes = np.array([photograph.shape[:2] for photograph in photographs])
-    return [_moved(poses, scale[::-1]) for poses, scale in zip(found, shapes / grid_fitted, strict=True)]
+    return total / len(scales), (shapes / grid_fitted)[:, ::-1]
 
 
 def letterbox(

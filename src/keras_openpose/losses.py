@@ -95,7 +95,7 @@ class StageMetric(keras.metrics.Mean):
         from keras_openpose import StageLoss, StageMetric
 
         compile_arguments = dict(
-            loss={"heatmaps": StageLoss(), "pafs": StageLoss()},
+            loss=StageLoss(),
             weighted_metrics={"heatmaps": [StageMetric(1), StageMetric(6)]},
         )
         ```

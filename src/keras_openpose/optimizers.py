@@ -190,8 +190,7 @@ class CaffeSGD(keras.optimizers.SGD):
         from keras_openpose import STAGE_MULTIPLIERS, CaffeSGD, StageLoss, openpose
 
         model = openpose("mobilenet", num_stages=2)
-        loss = {"heatmaps": StageLoss("caffe"), "pafs": StageLoss("caffe")}
-        model.compile(CaffeSGD(4e-5, multipliers=STAGE_MULTIPLIERS), loss=loss)
+        model.compile(CaffeSGD(4e-5, multipliers=STAGE_MULTIPLIERS), loss=StageLoss("caffe"))
         ```
     """
 
