@@ -3,11 +3,13 @@
 import dataclasses
 import hashlib
 import re
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+import keras_openpose
 from keras_openpose import (
     compact_openpose,
     convert_weights,
@@ -19,7 +21,7 @@ from keras_openpose import (
     synthetic_people,
 )
 from keras_openpose.cli import main
-from keras_openpose.presets import PRESETS, Download
+from keras_openpose.presets import DEFAULT_PRESET, PRESETS, Download
 from published_graph import published_graph, random_values
 
 NAME = "mobilenet_v2_small_coco"
@@ -109,7 +111,7 @@ def test_every_preset_says_whose_it_is_and_where_it_is(name):
     preset = PRESETS[name]
     assert preset.licence
     assert preset.ap_protocol
-    assert preset.downloads or name == "demo_synthetic"  # which the package brings along
+    assert preset.downloads or name in ("demo_synthetic", "efficientnet_lite0_coco")  # in the package
     for download in preset.downloads:
         assert download.url.startswith(("https://", "http://vcl.snu.ac.kr/"))
         # The digests of SHA-256 and MD5; without one only the names and shapes in the file are checked.
@@ -138,6 +140,20 @@ def test_the_weights_that_come_along_are_keras_files_only(tmp_path):
     model = compact_openpose(weights="demo_synthetic")
     for one, other in zip(model.get_weights(), from_preset("demo_synthetic").get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_without_a_name_it_is_the_network_that_comes_along_for_photographs(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    model = from_preset()
+    assert not list(tmp_path.iterdir())  # nothing downloaded, nothing kept
+    assert model.name == "efficientnet_openpose"
+    for one, other in zip(model.get_weights(), from_preset(DEFAULT_PRESET).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    photographs = Path(keras_openpose.__file__).parent / "photographs"
+    for name, nose in (("astronaut", (166, 90)), ("photographer", (191, 117))):  # read off by eye
+        poses = predict_poses(model, photographs / f"{name}.jpg", flip=True, refine=True, max_people=1)
+        found = poses.keypoints[0, poses.skeleton.keypoints.index("nose")]
+        assert np.linalg.norm(found - nose) < 15  # a third of a face
 
 
 @pytest.mark.parametrize("file", ["pose_iter_440000.caffemodel", "weights.pth", "graph.pb"])
