@@ -392,7 +392,7 @@ def test_the_callback_refuses_numbers_below_one(options):
 
 @pytest.mark.parametrize("name", ["evry", "stride", "predict", "model"])
 def test_the_callback_refuses_arguments_that_no_one_takes(name, tmp_path):
-    with pytest.raises(TypeError, match=f"`CocoEvaluation` has no such argument: {name}"):
+    with pytest.raises(TypeError, match=f"`CocoEvaluation` has no argument `{name}`"):
         CocoEvaluation(tmp_path, tmp_path, **{name: 2})
 
 

@@ -1,7 +1,6 @@
 """COCO's keypoint figures, over every image asked for."""
 
 import contextlib
-import inspect
 import io
 import json
 import os
@@ -15,10 +14,9 @@ from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
 from keras_openpose.coco import read_labels, sort_people
-from keras_openpose.decoding import decode_poses
 from keras_openpose.forward import forward_pass
 from keras_openpose.images import read_image
-from keras_openpose.inference import predict_poses
+from keras_openpose.inference import check_prediction, predict_poses
 from keras_openpose.people_json import poses_to_coco
 from keras_openpose.skeletons import COCO_18, COCO_KEYPOINTS, Skeleton
 from keras_openpose.visualization import draw_poses
@@ -64,6 +62,7 @@ def evaluate_coco(
     Raises:
         ValueError: the file is no label file of COCO's form, or holds faulty labels, nobody, no keypoint
             category or several; `image_ids` holds an id that the file lacks, or a photograph cannot be read.
+        TypeError: there is no such argument.
         OSError: a photograph is missing, or `results` cannot be written; said before any is looked at.
 
     Example:
@@ -75,6 +74,7 @@ def evaluate_coco(
         assert set(figures) >= {"AP", "AP50", "AR"}
         ```
     """
+    check_prediction("evaluate_coco", predict, evaluate_coco)
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
     truth, category, photographs = _look_up(images, annotations, image_ids)
@@ -144,9 +144,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         super().__init__()
         if every < 1 or pictures < 1:
             raise ValueError(f"`every` and `pictures` must be at least 1. Received: {every} and {pictures}.")
-        known = {*_options(evaluate_coco), *_options(predict_poses), *_options(decode_poses)} - {"stride"}
-        if strangers := set(evaluate) - known:
-            raise TypeError(f"`CocoEvaluation` has no such argument: {', '.join(sorted(strangers))}.")
+        check_prediction("CocoEvaluation", evaluate, CocoEvaluation, evaluate_coco)
         for path in (images, annotations):
             if not os.path.exists(path):
                 raise FileNotFoundError(f"`images` and `annotations` must exist. Not there: {path}.")
@@ -217,11 +215,6 @@ def coco_figures(
         name: 100 * float(value) if value >= 0 else -1.0
         for name, value in zip(FIGURES, evaluation.stats, strict=True)
     }
-
-
-def _options(function) -> list[str]:
-    parameters = inspect.signature(function).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
 
 def _look_up(images, annotations, image_ids) -> tuple[COCO, dict, dict[int, Path]]:
