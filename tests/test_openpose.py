@@ -185,7 +185,7 @@ def test_logs_and_messages_call_the_maps_by_their_names(stages, tiny):
     model = openpose(tiny, num_stages=stages, skeleton=ARM)
     assert model.output_names == ["heatmaps", "pafs"]
     losses = {"heatmaps": StageLoss(), "pafs": StageLoss()}
-    model.compile("sgd", loss=losses, metrics=dict.fromkeys(losses, ["mae"]))
+    model.compile("sgd", loss=losses, metrics={name: ["mae"] for name in losses})
     cells = np.zeros((1, 4, 4, 4), "float32")
     logs = model.evaluate(
         np.zeros((1, 32, 32, 3)), {"heatmaps": cells, "pafs": cells}, verbose=0, return_dict=True
