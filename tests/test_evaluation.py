@@ -223,6 +223,28 @@ def test_a_damaged_photograph_is_named(folder, arm, arm_model):
         evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
 
 
+def test_photographs_of_another_size_than_labelled_are_refused(folder, arm, arm_model):
+    images, labels = folder(*[seen_as_labelled(ONE)] * 2)
+    path = images / "2.png"
+    cv2.imwrite(str(path), cv2.imread(str(path))[::2, ::2])
+    with pytest.raises(ValueError, match=r"2\.png must be 240 high and 320 wide.* Received: 120 and 160\."):
+        evaluate_coco(arm_model, images, labels, skeleton=arm, batch_size=1, **PREDICT)
+
+
+def test_a_label_that_the_skeleton_lacks_is_warned_of(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE, OTHER))
+    content = json.loads(labels.read_text())
+    content["categories"][1]["keypoints"][2] = "hand"
+    labels.write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match=r"Skeleton arm lacks `hand`, which lowers AP: .*labels\.json"):
+        figures = evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
+    assert figures["AP"] < 100
+    for person in content["annotations"]:
+        person["keypoints"][8] = 0  # nobody's
+    labels.write_text(json.dumps(content))
+    assert evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)["AP"] == 100
+
+
 def test_labels_without_a_keypoint_category_are_refused(folder, arm, arm_model):
     images, labels = folder(seen_as_labelled(ONE))
     content = json.loads(labels.read_text())
@@ -392,7 +414,7 @@ def test_the_callback_refuses_numbers_below_one(options):
 
 @pytest.mark.parametrize("name", ["evry", "stride", "predict", "model"])
 def test_the_callback_refuses_arguments_that_no_one_takes(name, tmp_path):
-    with pytest.raises(TypeError, match=f"`CocoEvaluation` has no such argument: {name}"):
+    with pytest.raises(TypeError, match=f"`CocoEvaluation` has no argument `{name}`"):
         CocoEvaluation(tmp_path, tmp_path, **{name: 2})
 
 
@@ -416,6 +438,15 @@ def test_the_callback_refuses_photographs_that_are_missing_before_the_training(f
     callback.set_model(arm_model)
     next(images.glob("*.png")).unlink()
     with pytest.raises(FileNotFoundError, match="1 of 1 photographs are missing"):
+        callback.on_train_begin()
+
+
+def test_the_callback_refuses_photographs_of_another_size_before_the_training(folder, arm, arm_model):
+    images, labels = folder(seen_as_labelled(ONE))
+    callback = CocoEvaluation(images, labels, skeleton=arm)
+    callback.set_model(arm_model)
+    cv2.imwrite(str(images / "1.png"), np.zeros((120, 160, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"1\.png must be 240 high and 320 wide"):
         callback.on_train_begin()
 
 

@@ -152,6 +152,11 @@ def test_a_missing_file_or_a_folder_is_named(tmp_path, name):
         pytest.param(np.zeros((2, 4, 4, 3), np.uint8), r"Received: \(2, 4, 4, 3\)", id="a batch"),
         pytest.param(np.zeros((0, 4, 3), np.uint8), "with at least one pixel", id="no pixels"),
         pytest.param(
+            np.zeros((3, 4, 5), np.uint8),
+            r"\(3, 4, 5\)\. Channels must come last: `image.transpose\(1, 2, 0\)`\.",
+            id="channels first",
+        ),
+        pytest.param(
             np.zeros((4, 4, 3), int), "must be uint8, uint16 or float.*int64", id="integers of 64 bits"
         ),
         pytest.param(np.zeros((4, 4, 3), bool), "must be uint8, uint16 or float.*bool", id="booleans"),

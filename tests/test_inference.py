@@ -11,12 +11,16 @@ import pytest
 from keras_openpose import (
     BODY_25,
     COCO_18,
+    CocoEvaluation,
     Skeleton,
+    evaluate_coco,
     from_preset,
     predict_poses,
+    predict_video,
     read_image,
     synthetic_people,
 )
+from keras_openpose.exported import ExportedNetwork
 from keras_openpose.forward import forward_pass, run_network
 from keras_openpose.inference import _resize_maps
 
@@ -522,6 +526,33 @@ def test_a_model_of_another_kind_is_refused(kind, arm):
 def test_arguments_out_of_range_are_refused(options, message, arm, arm_model):
     with pytest.raises(ValueError, match=message):
         predict_poses(arm_model, np.zeros((64, 64, 3), np.uint8), skeleton=arm, **options)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (predict_poses, "predict_poses"),
+        (predict_video, "predict_video"),
+        (lambda model, images, **options: evaluate_coco(model, "a", "a.json", **options), "evaluate_coco"),
+        (lambda model, images, **options: CocoEvaluation("a", "a.json", **options), "CocoEvaluation"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize(
+    ("misspelled", "advice"),
+    [
+        ("min_scor", "Did you mean `min_score`?"),
+        ("inputsize", "Did you mean `input_size`?"),
+        ("strid", "Choose from: .*`flip`, .*`min_score`"),
+    ],
+)
+def test_a_misspelled_argument_is_told_before_the_network_runs(call, name, misspelled, advice, arm):
+    def run(images):
+        pytest.fail("the network runs")
+
+    model = ExportedNetwork((None, None, None, 3), {"heatmaps": 4, "pafs": 4}, run)
+    with pytest.raises(TypeError, match=rf"`{name}` has no argument `{misspelled}`\. {advice}"):
+        call(model, np.zeros((2, 32, 32, 3), np.uint8), skeleton=arm, **{misspelled: 1})
 
 
 @pytest.fixture(scope="module")

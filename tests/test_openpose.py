@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_openpose import COCO_18, MPI_15, Skeleton, openpose
+from keras_openpose import COCO_18, MPI_15, Skeleton, StageLoss, openpose
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3)).astype("float32")
 ARM = Skeleton(
@@ -177,3 +177,17 @@ def test_a_model_of_ones_own_has_no_published_weights_whatever_its_name(tiny):
 def test_no_stages_are_an_error(tiny):
     with pytest.raises(ValueError, match=r"`num_stages` must be at least 1. Received: 0"):
         openpose(tiny, num_stages=0)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("stages", [1, 2])
+def test_logs_and_messages_call_the_maps_by_their_names(stages, tiny):
+    model = openpose(tiny, num_stages=stages, skeleton=ARM)
+    assert model.output_names == ["heatmaps", "pafs"]
+    losses = {"heatmaps": StageLoss(), "pafs": StageLoss()}
+    model.compile("sgd", loss=losses, metrics={name: ["mae"] for name in losses})
+    cells = np.zeros((1, 4, 4, 4), "float32")
+    logs = model.evaluate(
+        np.zeros((1, 32, 32, 3)), {"heatmaps": cells, "pafs": cells}, verbose=0, return_dict=True
+    )
+    assert set(logs) == {"loss", "heatmaps_loss", "pafs_loss", "heatmaps_mae", "pafs_mae"}

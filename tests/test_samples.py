@@ -94,6 +94,11 @@ def test_an_array_that_is_not_rgb_of_8_bits_is_refused(image):
         PoseSample(image, [[(1, 2)]])
 
 
+def test_an_array_with_channels_first_is_told_what_to_write():
+    with pytest.raises(ValueError, match=r"\(3, 60, 80\)\. Channels must come last: `image.transpose\("):
+        PoseSample(np.zeros((3, 60, 80), np.uint8), [[(1, 2)]])
+
+
 # Who gets a crop
 
 SIX = Skeleton("six", keypoints=list("abcdef"))

@@ -1,5 +1,7 @@
 """Files are written whole or not at all."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -54,3 +56,33 @@ def test_an_image_is_written_in_the_format_of_its_name(tmp_path):
     with pytest.raises(ValueError, match=r"shape \(1, 20000, 3\) as '.webp'"):
         write_image(tmp_path / "wide.webp", np.zeros((1, 20000, 3), np.uint8))
     assert [path.name for path in tmp_path.iterdir()] == ["image.png"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    target, link = tmp_path / "disk/people.json", tmp_path / "people.json"
+    link.symlink_to(target)  # which does not exist yet
+    for content in ("new", "newer"):
+        with write_whole(link) as temporary:
+            temporary.write_text(content)
+        assert link.is_symlink()
+        assert target.read_text() == content
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "disk", target, link]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+def test_a_file_that_others_may_not_read_stays_so(tmp_path):
+    target = tmp_path / "people.json"
+    target.touch(0o600)
+    with write_whole(target) as temporary:
+        temporary.write_text("new")
+        assert temporary.stat().st_mode & 0o077 == 0
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+def test_a_new_file_has_the_mode_of_all_new_files(tmp_path):
+    (tmp_path / "plain").touch()
+    with write_whole(tmp_path / "people.json") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "people.json").stat().st_mode == (tmp_path / "plain").stat().st_mode

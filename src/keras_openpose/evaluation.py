@@ -1,10 +1,10 @@
 """COCO's keypoint figures, over every image asked for."""
 
 import contextlib
-import inspect
 import io
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +15,9 @@ from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
 from keras_openpose.coco import read_labels, sort_people
-from keras_openpose.decoding import decode_poses
 from keras_openpose.forward import forward_pass
 from keras_openpose.images import read_image
-from keras_openpose.inference import predict_poses
+from keras_openpose.inference import check_prediction, predict_poses
 from keras_openpose.people_json import poses_to_coco
 from keras_openpose.skeletons import COCO_18, COCO_KEYPOINTS, Skeleton
 from keras_openpose.visualization import draw_poses
@@ -44,7 +43,8 @@ def evaluate_coco(
     """Measure a network on COCO keypoint labels, or on labels of that form.
 
     Every image counts, with or without people, with or without detections: leaving images out would
-    raise AP. How many were evaluated is printed.
+    raise AP. How many were evaluated is printed. A labelled keypoint that the skeleton lacks counts as not
+    found; a warning names it.
 
     Args:
         model: a network of this package, or any model with its inputs and outputs.
@@ -63,7 +63,9 @@ def evaluate_coco(
 
     Raises:
         ValueError: the file is no label file of COCO's form, or holds faulty labels, nobody, no keypoint
-            category or several; `image_ids` holds an id that the file lacks, or a photograph cannot be read.
+            category or several; `image_ids` holds an id that the file lacks, or a photograph cannot be read
+            or is not of the size that its labels say.
+        TypeError: there is no such argument.
         OSError: a photograph is missing, or `results` cannot be written; said before any is looked at.
 
     Example:
@@ -75,11 +77,12 @@ def evaluate_coco(
         assert set(figures) >= {"AP", "AP50", "AR"}
         ```
     """
+    check_prediction("evaluate_coco", predict, evaluate_coco)
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
     truth, category, photographs = _look_up(images, annotations, image_ids)
-    ids, paths = list(photographs), list(photographs.values())
-    found = []
+    _warn_of_lacking(truth, category, skeleton, annotations)
+    ids, found = list(photographs), []
     with contextlib.ExitStack() as stack:
         # First, as a file that cannot be written is to be known before all the work.
         file = stack.enter_context(write_whole(results)) if results is not None else None
@@ -87,9 +90,10 @@ def evaluate_coco(
             tqdm(total=len(ids), desc="Evaluating", unit="image", disable=not verbose)
         )
         for first in range(0, len(ids), batch_size):
-            group = slice(first, first + batch_size)
-            batch = predict_poses(model, paths[group], skeleton=skeleton, batch_size=batch_size, **predict)
-            for image_id, poses in zip(ids[group], batch, strict=True):
+            group = ids[first : first + batch_size]
+            read = [_read_photograph(photographs[image_id], truth.imgs[image_id]) for image_id in group]
+            batch = predict_poses(model, read, skeleton=skeleton, batch_size=batch_size, **predict)
+            for image_id, poses in zip(group, batch, strict=True):
                 found += poses_to_coco(
                     poses, image_id, keypoints=category["keypoints"], category_id=category["id"]
                 )
@@ -144,9 +148,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         super().__init__()
         if every < 1 or pictures < 1:
             raise ValueError(f"`every` and `pictures` must be at least 1. Received: {every} and {pictures}.")
-        known = {*_options(evaluate_coco), *_options(predict_poses), *_options(decode_poses)} - {"stride"}
-        if strangers := set(evaluate) - known:
-            raise TypeError(f"`CocoEvaluation` has no such argument: {', '.join(sorted(strangers))}.")
+        check_prediction("CocoEvaluation", evaluate, CocoEvaluation, evaluate_coco)
         for path in (images, annotations):
             if not os.path.exists(path):
                 raise FileNotFoundError(f"`images` and `annotations` must exist. Not there: {path}.")
@@ -155,9 +157,14 @@ class CocoEvaluation(keras.callbacks.Callback):
         self.log_dir, self._writer = log_dir, None
 
     def on_train_begin(self, logs=None):
-        """Refuses faulty labels, missing photographs, and a network that the skeleton does not fit."""
+        """Refuses faulty labels, missing photographs, and a network that the skeleton does not fit.
+
+        Of the photographs, only the first is read, to see whether it has the size that its labels say.
+        """
         forward_pass(self.model, self.evaluate.get("skeleton", COCO_18))
-        _look_up(self.images, self.annotations, self.evaluate.get("image_ids"))
+        truth, _, photographs = _look_up(self.images, self.annotations, self.evaluate.get("image_ids"))
+        for image_id, path in list(photographs.items())[:1]:
+            _read_photograph(path, truth.imgs[image_id])
 
     def on_epoch_end(self, epoch, logs=None):
         """Evaluates, and adds the figures to the logs."""
@@ -219,11 +226,6 @@ def coco_figures(
     }
 
 
-def _options(function) -> list[str]:
-    parameters = inspect.signature(function).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-
-
 def _look_up(images, annotations, image_ids) -> tuple[COCO, dict, dict[int, Path]]:
     """Labels, their category with keypoints, and the photographs to count by id."""
     truth, category = _read_truth(annotations)
@@ -238,6 +240,32 @@ def _look_up(images, annotations, image_ids) -> tuple[COCO, dict, dict[int, Path
             f"{len(missing)} of {len(photographs)} photographs are missing, first {missing[0]}"
         )
     return truth, category, photographs
+
+
+def _read_photograph(path: Path, record: dict) -> np.ndarray:
+    """A photograph, of the size that its labels say: of another, all keypoints would be elsewhere."""
+    image = read_image(path)
+    labelled = record.get("height"), record.get("width")
+    known = all(isinstance(side, (int, float)) for side in labelled)
+    if known and tuple(map(int, labelled)) != image.shape[:2]:
+        raise ValueError(
+            f"{path} must be {labelled[0]} high and {labelled[1]} wide, as its labels say. "
+            f"Received: {image.shape[0]} and {image.shape[1]}."
+        )
+    return image
+
+
+def _warn_of_lacking(truth: COCO, category: dict, skeleton: Skeleton, annotations):
+    """Warn of keypoints that someone's labels have, and that the network cannot find."""
+    labelled = np.any([person["keypoints"][2::3] > 0 for person in truth.anns.values()], axis=0)
+    names = [name for name, some in zip(category["keypoints"], labelled, strict=True) if some]
+    lacking = [f"`{name}`" for name in names if name not in skeleton.keypoints]
+    if 0 < len(lacking) < len(names):
+        warnings.warn(
+            f"Skeleton {skeleton.name} lacks {', '.join(lacking)}, which lowers AP: the keypoint(s) are "
+            f"labelled in {annotations}, and count as not found.",
+            stacklevel=3,
+        )
 
 
 def _read_truth(path: str | os.PathLike) -> tuple[COCO, dict]:

@@ -48,6 +48,12 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
+def channel_advice(image: np.ndarray) -> str:
+    """What to write where the channels of an image come first; else nothing."""
+    first = image.ndim == 3 and image.shape[0] in (1, 3, 4) and image.shape[-1] not in (1, 3, 4)
+    return " Channels must come last: `image.transpose(1, 2, 0)`." if first else ""
+
+
 def to_rgb(image: np.ndarray) -> np.ndarray:
     """Bring an array of any common kind to RGB.
 
@@ -70,7 +76,7 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
     if image.ndim != 3 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
         raise ValueError(
             "An image must have shape (height, width), (height, width, 1), (height, width, 3) or "
-            f"(height, width, 4), with at least one pixel. Received: {image.shape}."
+            f"(height, width, 4), with at least one pixel. Received: {image.shape}.{channel_advice(image)}"
         )
     if np.issubdtype(image.dtype, np.uint16):  # of either byte order
         image = (image >> 8).astype(np.uint8)

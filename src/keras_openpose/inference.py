@@ -2,13 +2,14 @@
 
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from keras_openpose.arguments import check_arguments
 from keras_openpose.decoding import decode_poses
 from keras_openpose.forward import Network, forward_pass, run_network
 from keras_openpose.geometry import fitted_size, resize_coordinates
@@ -64,6 +65,7 @@ def predict_poses(
     Raises:
         ValueError: model and skeleton do not fit each other, an argument is out of range, or `flip` or
             `refine` is asked of a network without PAFs.
+        TypeError: there is no such argument.
         FileNotFoundError: a path names no file.
 
     Example:
@@ -76,6 +78,7 @@ def predict_poses(
         assert poses.keypoints.shape[1:] == (18, 2)
         ```
     """
+    check_prediction("predict_poses", decode)
     forward = forward_pass(model, skeleton)
     size = _input_size(model, input_size)
     scales = tuple(scales) if np.iterable(scales) else (scales,)
@@ -112,6 +115,11 @@ def predict_poses(
             batch = _second_look(forward, photographs, batch, skeleton, batch_size, everyone)
         results += [_within(*pair) for pair in zip(batch, photographs, strict=True)]
     return results[0] if single else results
+
+
+def check_prediction(function: str, given: Iterable[str], *takers: Callable):
+    """Refuse arguments that neither `predict_poses`, `decode_poses` nor the other functions take."""
+    check_arguments(function, given, predict_poses, decode_poses, *takers, settled=("stride",))
 
 
 def _input_size(model: Network, input_size: tuple[int, int] | None) -> tuple[int, int]:

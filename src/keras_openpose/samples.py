@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_openpose.images import channel_advice
 from keras_openpose.skeletons import Skeleton
 
 MIN_KEYPOINTS = 5  # or all, where the skeleton has fewer; genJSON.m, `num_keypoints`
@@ -81,7 +82,7 @@ class PoseSample:
             if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
                 raise ValueError(
                     "An image array must be `uint8` RGB of shape (height, width, 3). "
-                    f"Received: {self.image.dtype} of shape {self.image.shape}."
+                    f"Received: {self.image.dtype} of shape {self.image.shape}.{channel_advice(self.image)}"
                 )
             size = self.image.shape[:2]
         boxes = _around(keypoints) if self.boxes is None else np.asarray(self.boxes, np.float32)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from keras_openpose.forward import Network
-from keras_openpose.inference import load_photograph, predict_poses
+from keras_openpose.inference import check_prediction, load_photograph, predict_poses
 from keras_openpose.poses import Poses
 from keras_openpose.skeletons import COCO_18, Skeleton
 from keras_openpose.tracking import PoseTracker
@@ -60,6 +60,7 @@ def predict_video(
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the video cannot be read, or an argument is out of range.
+        TypeError: there is no such argument.
 
     Example:
         ```python
@@ -72,6 +73,7 @@ def predict_video(
             assert len(poses.ids) == len(poses)
         ```
     """
+    check_prediction("predict_video", predict, predict_video)
     if memory < 0:
         raise ValueError(f"`memory` must be at least 0. Received: {memory}.")
     dimensions = getattr(video, "ndim", None)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,22 +16,26 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary name to write to, which becomes `path` when the block ends well, and else is removed.
 
     Args:
-        path: the file to write. One that exists is replaced.
+        path: the file to write. One that exists is replaced and keeps its permissions; a symbolic link
+            stays, and the file that it leads to is written.
 
     Yields:
-        A name in the same folder, of an empty file, so that a place without permission is known
+        A name in that file's folder, of an empty file, so that a place without permission is known
         before the work.
 
     Raises:
         OSError: the file cannot be written; names `path`, not the temporary.
     """
     path = Path(path)
+    target = Path(os.path.realpath(path))
     # Keras wants .weights.h5 whole.
-    temporary = path.with_name(f".{uuid.uuid4().hex}{''.join(path.suffixes)}")
+    temporary = target.with_name(f".{uuid.uuid4().hex}{''.join(path.suffixes)}")
     try:
-        temporary.touch()
+        temporary.touch(0o600 if target.exists() else 0o666)  # no one reads early what may be private
         yield temporary
-        os.replace(temporary, path)
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
     except OSError as error:
         if error.filename in (None, str(temporary)) and error.errno:
             raise OSError(error.errno, error.strerror, str(path)) from error

@@ -90,7 +90,8 @@ def lightweight_openpose(
 
 
 def _backbone(images):
-    # CMU's normalisation. Its grey is what the padding shows.
+    # CMU's normalization. The zeros with which convolutions pad are grey then; the padding of
+    # `predict_poses` is black.
     x = layers.Rescaling(1 / 256, -0.5, name="normalization", dtype="float32")(images)
     # PyTorch pads both sides of a map that it halves, "same" padding the end alone.
     x = layers.ZeroPadding2D(1, name="conv0_pad")(x)

@@ -50,10 +50,11 @@ def output_conv(x, channels: int, name: str, *, small: bool = False):
 def stage_outputs(heatmaps: Sequence, pafs: Sequence = ()) -> dict:
     """Outputs of a network from the maps of its stages: one tensor of each kind, with a stage axis."""
     outputs = {"heatmaps": heatmaps, "pafs": pafs}
-    return {name: _stage_axis(maps) for name, maps in outputs.items() if maps}
+    return {name: _stage_axis(maps, name) for name, maps in outputs.items() if maps}
 
 
-def _stage_axis(maps):
+def _stage_axis(maps, name: str):
     # Concatenated rather than stacked: `ops.stack` of two heads under MirroredStrategy on two CPU
-    # devices gave wrong updates of the biases.
-    return ops.concatenate([ops.expand_dims(one, 1) for one in maps], axis=1)
+    # devices gave wrong updates of the biases. By a layer, whose name is that of the output in logs.
+    stages = [ops.expand_dims(one, 1) for one in maps]
+    return layers.Concatenate(axis=1, name=name, dtype="float32")(stages)
