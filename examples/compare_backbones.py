@@ -12,7 +12,6 @@ import argparse
 import json
 from pathlib import Path
 
-import cv2
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -116,4 +115,4 @@ plt.gca().set(xlabel="steps", ylabel="training loss")
 plt.legend()
 plt.savefig(output / "curves.png", dpi=100, bbox_inches="tight")
 for number, pair in enumerate(zip(*pictures.values(), strict=True), 1):
-    cv2.imwrite(str(output / f"side_by_side_{number}.png"), np.concatenate(pair, axis=1)[..., ::-1])
+    ko.write_image(output / f"side_by_side_{number}.png", np.concatenate(pair, axis=1))

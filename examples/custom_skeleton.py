@@ -99,7 +99,7 @@ for sample in unseen:
             distances = np.linalg.norm(poses.keypoints - lamp, axis=-1)
             error.append(np.nanmean(distances, axis=1).min())
     picture = ko.draw_poses(sample.image, poses)
-    cv2.imwrite(str(arguments.output / f"found_{sample.image_id}.png"), picture[..., ::-1])
+    ko.write_image(arguments.output / f"found_{sample.image_id}.png", picture)
 lamps = sum(len(sample.keypoints) for sample in unseen)
 if error:
     print(f"Found {found} lamps of {lamps}; the middle one is {np.median(error):.1f} pixels off.")

@@ -10,8 +10,6 @@ import argparse
 import json
 from pathlib import Path
 
-import cv2
-
 import keras_openpose as ko
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -42,10 +40,10 @@ found = ko.predict_poses(model, images, scales=(1, 2), flip=True, refine=True)
 
 for path, image, poses in zip(arguments.photographs, images, found, strict=True):
     print(f"{path.name}: {len(poses)} people")
-    for keypoints, scores, score in zip(poses.keypoints, poses.scores, poses.pose_scores, strict=True):
-        nose = poses.skeleton.keypoints.index("nose")
-        place = "nose not seen" if scores[nose] == 0 else f"nose at {keypoints[nose].round(1)}"
-        print(f"  score {score:.1f}, {(scores > 0).sum()} keypoints, {place}")
+    for person in poses:
+        keypoints = person.as_dict()
+        nose = "nose at {:.1f}, {:.1f}".format(*keypoints["nose"]) if "nose" in keypoints else "nose not seen"
+        print(f"  score {person.pose_scores[0]:.1f}, {len(keypoints)} keypoints, {nose}")
     (arguments.output / f"{path.stem}.json").write_text(json.dumps(ko.poses_to_openpose(poses)))
     picture = ko.draw_poses(image, poses)
-    cv2.imwrite(str(arguments.output / f"{path.stem}.png"), picture[..., ::-1])
+    ko.write_image(arguments.output / f"{path.stem}.png", picture)

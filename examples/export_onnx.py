@@ -29,6 +29,6 @@ heatmaps, pafs = session.run(["heatmaps", "pafs"], {"images": canvas})
 poses = ko.decode_poses(heatmaps[0], pafs[0])
 back = np.divide(image.shape[1::-1], fitted_size)
 poses.keypoints[:] = (poses.keypoints + 0.5) * back - 0.5  # in pixels of the photograph
-cv2.imwrite(output, ko.draw_poses(image, poses)[..., ::-1])
+ko.write_image(output, ko.draw_poses(image, poses))
 assert "keras" not in sys.modules
 print(f"{len(poses)} people")

@@ -51,6 +51,20 @@ def test_a_number_gives_poses_of_one_person(three):
         three[3]
 
 
+def test_a_keypoint_of_all_people_comes_by_name(three):
+    np.testing.assert_array_equal(three["wrist"], three.keypoints[:, three.skeleton.keypoints.index("wrist")])
+    with pytest.raises(KeyError, match=r"arm has no keypoint 'knee'\. Choose from: shoulder, elbow, wrist"):
+        three["knee"]
+
+
+def test_a_person_as_a_dict_has_the_keypoints_that_are_present(three):
+    for person, keypoints in zip(three, three.keypoints, strict=True):
+        present = [tuple(point) for point in keypoints.tolist() if not np.isnan(point[0])]
+        assert list(person.as_dict().values()) == present
+    with pytest.raises(ValueError, match=r"needs one person, such as `poses\[0\]`\. Received: 3 people"):
+        three.as_dict()
+
+
 def test_boxes_hold_the_keypoints_that_are_present(three):
     np.testing.assert_array_equal(three.boxes, [[10, 5, 40, 20], [1, 2, 3, 6], [7, 9, 0, 0]])
 

@@ -24,6 +24,7 @@ from keras_openpose.samples import PoseSample
 from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
 from keras_openpose.video import predict_video
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
+from keras_openpose.writing import write_image
 
 if TYPE_CHECKING:
     from keras_openpose.augmentation import Augmentation
@@ -93,6 +94,7 @@ __all__ = [
     "read_image",
     "synthetic_people",
     "train",
+    "write_image",
 ]
 
 # Loaded at first use: Keras, which people in the maps of an exported network do not need; TensorFlow,

@@ -17,6 +17,9 @@ _SMALL, _SLENDER = 32**2, 4
 class Poses:
     """The people of one image, best first.
 
+    `poses[0]` is the best person, `poses[poses.pose_scores > 5]` those of a higher score, and a loop gives
+    one person after the other, all as `Poses`. `poses["left_wrist"]` is where the left wrists are.
+
     Args:
         keypoints: `(people, keypoints, 2)`, x and y in pixels of the image; NaN where absent.
         scores: `(people, keypoints)`, the height of each keypoint's peak; 0 where absent.
@@ -33,8 +36,12 @@ class Poses:
         import numpy as np
         from keras_openpose import COCO_18, Poses
 
-        nobody = Poses(np.zeros((0, 18, 2)), np.zeros((0, 18)), np.zeros(0), COCO_18)
-        assert len(nobody) == 0
+        keypoints = np.full((1, 18, 2), np.nan)
+        keypoints[0, 0] = 12, 34  # the nose
+        poses = Poses(keypoints, (keypoints[..., 0] > 0) * 0.5, np.ones(1), COCO_18)
+        assert poses["nose"].tolist() == [[12, 34]]
+        for person in poses:
+            assert person.as_dict() == {"nose": (12, 34)}
         ```
     """
 
@@ -63,12 +70,35 @@ class Poses:
     def __len__(self) -> int:
         return len(self.pose_scores)
 
-    def __getitem__(self, index) -> "Poses":
-        """Some of the people, or one: a number, a slice, a mask or an array of indices; always `Poses`."""
+    def __getitem__(self, index) -> "Poses | np.ndarray":
+        """Some of the people, by number, slice, mask or array of indices; or a keypoint of all, by name.
+
+        Returns:
+            `Poses`; of a name `(people, 2)`, x and y in pixels, NaN where absent.
+
+        Raises:
+            KeyError: the skeleton has no keypoint of that name.
+        """
+        if isinstance(index, str):
+            if index not in self.skeleton.keypoints:
+                known = ", ".join(self.skeleton.keypoints)
+                raise KeyError(f"{self.skeleton.name} has no keypoint {index!r}. Choose from: {known}.")
+            return self.keypoints[:, self.skeleton.keypoints.index(index)]
         if isinstance(index, (int, np.integer)):
             index = [index]
         ids = None if self.ids is None else self.ids[index]
         return Poses(self.keypoints[index], self.scores[index], self.pose_scores[index], self.skeleton, ids)
+
+    def as_dict(self) -> dict[str, tuple[float, float]]:
+        """Keypoints of a single person by name, x and y in pixels; absent ones are left out.
+
+        Raises:
+            ValueError: there is not exactly one person.
+        """
+        if len(self) != 1:
+            raise ValueError(f"`as_dict` needs one person, such as `poses[0]`. Received: {len(self)} people.")
+        pairs = zip(self.skeleton.keypoints, self.keypoints[0].tolist(), strict=True)
+        return {name: (x, y) for name, (x, y) in pairs if not np.isnan(x)}
 
     @property
     def boxes(self) -> np.ndarray:

@@ -45,7 +45,7 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink()
 
 
-def write_image(path: str | os.PathLike, image: np.ndarray):
+def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
     """Write an image in the format that the name ends in.
 
     Args:
@@ -55,6 +55,14 @@ def write_image(path: str | os.PathLike, image: np.ndarray):
     Raises:
         OSError: the file cannot be written.
         ValueError: OpenCV does not write the format, or not that size.
+
+    Example:
+        ```python
+        import numpy as np
+        from keras_openpose import write_image
+
+        write_image("black.png", np.zeros((4, 6, 3), "uint8"))
+        ```
     """
     suffix = Path(path).suffix
     try:
