@@ -102,8 +102,8 @@ def time_parts(photographs, labels):
         "lay out crops": aimed,
         "read and decode": loader._read(crops, table, "raise"),
         "warp": read.map(lambda c: loader.warp(c["pixels"], c["to_pixels"], size=SIZE, border=128)),
-        "heatmaps": crops.map(lambda c: loader.draw_heatmaps(keypoints(c), size=cells)),
-        "PAFs": crops.map(lambda c: loader.draw_pafs(keypoints(c), skeleton=COCO_18, size=cells)),
+        "heatmaps": crops.map(lambda c: loader.heatmap_targets(keypoints(c), size=cells)),
+        "PAFs": crops.map(lambda c: loader.paf_targets(keypoints(c), skeleton=COCO_18, size=cells)),
         "mask": crops.map(lambda c: loader.draw_mask(table.regions[c["photograph"]], middles)),
     }
     print("| part | ms a sample |\n|---|---|")

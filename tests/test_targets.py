@@ -15,7 +15,7 @@ from keras_openpose.coco import coco_samples
 from keras_openpose.evaluation import coco_figures
 from keras_openpose.geometry import resize_coordinates
 from keras_openpose.samples import fill_derived
-from keras_openpose.targets import draw_heatmaps, draw_pafs
+from keras_openpose.targets import heatmap_targets, paf_targets
 
 NAN = (np.nan, np.nan)
 ROD = Skeleton("rod", keypoints=("start", "end"), limbs=[("start", "end")])
@@ -24,12 +24,12 @@ DOT = Skeleton("dot", keypoints=("dot",))
 
 def heatmaps_of(*people, size=(6, 9), stride=8):
     keypoints = tf.constant(np.asarray(people, np.float32))
-    return draw_heatmaps(keypoints, size=size, stride=stride).numpy()
+    return heatmap_targets(keypoints, size=size, stride=stride).numpy()
 
 
 def pafs_of(*people, size=(6, 9), stride=8, skeleton=ROD):
     keypoints = tf.constant(np.reshape(people, (-1, skeleton.num_keypoints, 2)), tf.float32)
-    return draw_pafs(keypoints, skeleton=skeleton, size=size, stride=stride).numpy()
+    return paf_targets(keypoints, skeleton=skeleton, size=size, stride=stride).numpy()
 
 
 def drawn_cells(pafs):
@@ -75,7 +75,7 @@ def test_an_absent_keypoint_draws_nothing():
 
 
 def test_of_no_one_only_the_background_is_lit():
-    heatmaps = draw_heatmaps(tf.zeros((0, 3, 2)), size=(2, 4)).numpy()
+    heatmaps = heatmap_targets(tf.zeros((0, 3, 2)), size=(2, 4)).numpy()
     np.testing.assert_array_equal(heatmaps, np.broadcast_to([0, 0, 0, 1], (2, 4, 4)))
 
 
@@ -155,8 +155,8 @@ def decoded_distance(shift, arm):
     for _ in range(40):
         person = np.array([(40, 40), (90, 60), (60, 120)]) + rng.uniform(-16, 16, (3, 2))
         keypoints = tf.constant(person[None] + shift, tf.float32)
-        heatmaps = draw_heatmaps(keypoints, size=(20, 20)).numpy()
-        pafs = draw_pafs(keypoints, skeleton=arm, size=(20, 20)).numpy()
+        heatmaps = heatmap_targets(keypoints, size=(20, 20)).numpy()
+        pafs = paf_targets(keypoints, skeleton=arm, size=(20, 20)).numpy()
         poses = decode_poses(heatmaps, pafs, skeleton=arm)
         assert len(poses) == 1
         distances.append(np.linalg.norm(poses.keypoints[0] - person, axis=1))
@@ -177,7 +177,7 @@ def test_half_a_cell_off_would_be_seen(arm):
 def test_maps_drawn_by_a_fixture_agree(draw_maps, arm):
     people = np.array([[(20, 20), (60, 30), (80, 70)], [(100, 90), (60, 95), NAN]], np.float32)
     heatmaps, _ = draw_maps(people, arm, (14, 16))
-    drawn = draw_heatmaps(tf.constant(people), size=(14, 16)).numpy()
+    drawn = heatmap_targets(tf.constant(people), size=(14, 16)).numpy()
     np.testing.assert_allclose(drawn, heatmaps, atol=0.0101)  # the fixture does not cut Gaussians off
 
 
@@ -198,8 +198,8 @@ def second_opinion(shared):
 
 def draw(keypoints, shift_of_pafs=0.0):
     keypoints, size = tf.constant(keypoints, tf.float32), (46, 54)
-    pafs = draw_pafs(keypoints + shift_of_pafs, skeleton=COCO_18, size=size)
-    return draw_heatmaps(keypoints, size=size).numpy(), pafs.numpy()
+    pafs = paf_targets(keypoints + shift_of_pafs, skeleton=COCO_18, size=size)
+    return heatmap_targets(keypoints, size=size).numpy(), pafs.numpy()
 
 
 def differing_cells(one, other):

@@ -35,7 +35,7 @@ from keras_openpose.samples import (
     report_problems,
 )
 from keras_openpose.skeletons import COCO_18, Skeleton
-from keras_openpose.targets import draw_heatmaps, draw_pafs
+from keras_openpose.targets import heatmap_targets, paf_targets
 
 if keras.backend.backend() != "tensorflow":
     # TensorFlow only loads data then: it must not take the memory of the GPUs that JAX or PyTorch use.
@@ -306,9 +306,9 @@ def _draw(table: _Table, crop, *, skeleton, size, stride, augmentation):
         keypoints = tf.where(tf.linalg.det(crop["to_input"][:, :2]) < 0, mirrored, keypoints)
 
     cells = (size[0] // stride, size[1] // stride)
-    targets = {"heatmaps": draw_heatmaps(keypoints, size=cells, stride=stride)}
+    targets = {"heatmaps": heatmap_targets(keypoints, size=cells, stride=stride)}
     if skeleton.num_limbs:
-        targets["pafs"] = draw_pafs(keypoints, skeleton=skeleton, size=cells, stride=stride)
+        targets["pafs"] = paf_targets(keypoints, skeleton=skeleton, size=cells, stride=stride)
     rows, columns = (cell_to_pixel(index.ravel(), stride) for index in np.indices(cells))
     middles = tf.constant(np.stack([columns, rows], axis=1), tf.float32)
     mask = draw_mask(table.regions[crop["photograph"]], transform(crop["from_input"], middles))

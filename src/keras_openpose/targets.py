@@ -23,7 +23,7 @@ GAUSSIAN_CUTOFF = 4.6052
 LIMB_HALF_WIDTH = 1.0  # cells; caffe_train, putVecMaps
 
 
-def draw_heatmaps(keypoints: tf.Tensor, *, size: tuple[int, int], stride: int = 8) -> tf.Tensor:
+def heatmap_targets(keypoints: tf.Tensor, *, size: tuple[int, int], stride: int = 8) -> tf.Tensor:
     """A Gaussian around every keypoint, the largest where people meet, and the background.
 
     Args:
@@ -49,7 +49,7 @@ def draw_heatmaps(keypoints: tf.Tensor, *, size: tuple[int, int], stride: int = 
     return tf.concat([heatmaps, background], axis=-1)
 
 
-def draw_pafs(
+def paf_targets(
     keypoints: tf.Tensor, *, skeleton: Skeleton, size: tuple[int, int], stride: int = 8
 ) -> tf.Tensor:
     """Unit vectors along every limb, in a band about it, the mean where people meet.
