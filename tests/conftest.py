@@ -1,10 +1,12 @@
 """What the test modules share: the real data beside the checkout, a trained network, drawn people."""
 
 import os
+import zlib
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when Keras loads TensorFlow
 
+import cv2
 import hypothesis
 import keras
 import numpy as np
@@ -113,3 +115,28 @@ def coco_folder(tmp_path_factory):
     """A few drawn people as a COCO folder: photographs and labels."""
     folder = tmp_path_factory.mktemp("coco")
     return ko.synthetic_people(4, size=(96, 128), people=(1, 2), folder=folder, progress=False)
+
+
+@pytest.fixture(scope="session")
+def write_turned():
+    """Writes a photograph as a camera does that is held otherwise: turned pixels, and a tag that says how."""
+
+    def write(path: Path, upright, orientation):
+        """`upright`: RGB. `orientation`: of EXIF, 1 to 8. The path ends in `.jpg` or `.png`."""
+        # EXIF 2.3, 4.6.4: at which sides of the scene the first row and the first column of the file lie.
+        row, column = ("tl", "tr", "br", "bl", "lt", "rt", "rb", "lb")[orientation - 1]
+        stored = upright.swapaxes(0, 1) if row in "lr" else upright
+        stored = stored[::-1] if row in "br" else stored
+        stored = stored[:, ::-1] if column in "br" else stored
+        data = cv2.imencode(path.suffix, stored[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 100))[1].tobytes()
+        exif = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0" + bytes([orientation]) + bytes(6)
+        if path.suffix == ".jpg":
+            segment, place = b"Exif\0\0" + exif, 2
+            segment = b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment
+        else:
+            segment, place = b"eXIf" + exif, 33  # behind the header
+            segment = len(exif).to_bytes(4, "big") + segment + zlib.crc32(segment).to_bytes(4, "big")
+        path.write_bytes(data[:place] + segment + data[place:])
+        return path
+
+    return write

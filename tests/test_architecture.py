@@ -16,7 +16,7 @@ PACKAGE = ROOT / "src" / "keras_openpose"
 
 # A module imports only from lines above its own; the files of one folder are one module.
 LEVELS = (
-    "skeletons geometry images losses optimizers muon writing exported arguments",
+    "skeletons geometry images losses optimizers muon writing exported arguments exif",
     "poses samples presets targets augmentation masks forward converters",
     "decoding people_json coco reading tracking",
     "models data inference visualization",

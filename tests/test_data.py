@@ -15,6 +15,7 @@ from keras_openpose import (
     StageLoss,
     coco_dataset,
     pose_dataset,
+    read_image,
 )
 from keras_openpose.geometry import cell_to_pixel
 from keras_openpose.inference import letterbox
@@ -246,6 +247,30 @@ def test_cached_files_are_not_read_again(files, arm):
         list(uncached)
 
 
+# The camera held otherwise
+
+
+@pytest.mark.parametrize("cache", [False, True])
+@pytest.mark.parametrize("augment", [False, True])
+def test_photographs_are_turned_upright_as_read_image_does(augment, cache, arm, write_turned, tmp_path):
+    noise = np.random.default_rng(0).uniform(0, 255, (90, 140, 3)).astype(np.float32)
+    photograph = cv2.GaussianBlur(noise, (0, 0), 2).astype(np.uint8)
+    paths = [write_turned(tmp_path / f"{n}.png", photograph, n) for n in range(1, 9)]
+    options = {"skeleton": arm, "input_size": SIZE, "batch_size": 1, "augment": augment, "seed": 0}
+    people = [[(40, 20), (60, 45), (45, 75)]]
+    turned = pose_dataset([PoseSample(path, people) for path in paths], **options, cache=cache)
+    for path in paths:
+        np.testing.assert_array_equal(read_image(path), photograph)
+    assert equal(turned, pose_dataset([PoseSample(photograph, people)] * 8, **options))
+
+
+def test_labels_of_the_stored_size_of_a_turned_photograph_are_refused(arm, write_turned, tmp_path):
+    path = write_turned(tmp_path / "turned.jpg", np.zeros((80, 120, 3), np.uint8), 6)
+    sample = PoseSample(path, grey_sample(0).keypoints, size=(120, 80))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"of the size that its labels say.*turned\.jpg"):
+        list(pose_dataset([sample], skeleton=arm, input_size=SIZE))
+
+
 # Photographs and labels that are broken
 
 
@@ -257,8 +282,26 @@ def test_a_missing_photograph_is_said_before_training(files, arm):
 
 def test_what_is_no_image_is_said_before_training(files, arm):
     files[1].image.write_text("no image")
-    with pytest.raises(ValueError, match=r"\n  not an image: .*2\.jpg \(id 2\)"):
+    with pytest.raises(ValueError, match=r"\n  cannot be read: .*2\.jpg \(id 2\)"):
         pose_dataset(files, skeleton=arm, input_size=SIZE)
+
+
+@pytest.mark.parametrize("suffix", [".tiff", ".avif", ".jp2", ".ppm"])
+@pytest.mark.parametrize("size", [None, (80, 120)], ids=["of unknown size", "of known size"])
+def test_a_format_that_tensorflow_does_not_read_is_said_before_training(size, suffix, arm, tmp_path):
+    path = tmp_path / f"1{suffix}"
+    # Of which OpenCV writes not all everywhere; nor does their content matter.
+    beginnings = {
+        ".jp2": b"\0\0\0\x0cjP  \r\n",
+        ".avif": b"\0\0\0\x20ftypavif",
+        ".tiff": b"II*\0",
+        ".ppm": b"P6\n",
+    }
+    path.write_bytes(beginnings[suffix] + bytes(100))
+    sample = PoseSample(path, grey_sample(0).keypoints, image_id=1, size=size)
+    message = rf"cannot be read: .*1\{suffix} \(id 1\): .*Save it as JPEG or PNG\."
+    with pytest.raises(ValueError, match=message):
+        pose_dataset([sample], skeleton=arm, input_size=SIZE)
 
 
 def test_missing_photographs_are_left_out_with_a_warning(files, arm):

@@ -53,9 +53,8 @@ def affine(scale, angle=0.0, middle=(203.0, 150.0)):
 def seen(path, to_input, *, on_disk=True, size=(301, 407), border=128):
     planned = plan(to_input, size)
     source = path if on_disk else tf.io.read_file(path)
-    pixels = read_pixels(
-        tf.constant(source), tf.constant(on_disk), tf.constant(size), planned["reduction"], planned["window"]
-    )
+    photograph = [tf.constant(value) for value in (source, on_disk, size, 1)]
+    pixels = read_pixels(*photograph, planned["reduction"], planned["window"])
     return warp(pixels, planned["to_pixels"], size=SIZE, border=border).numpy(), pixels
 
 

@@ -25,7 +25,7 @@ from keras_openpose.augmentation import (
 from keras_openpose.coco import coco_samples
 from keras_openpose.geometry import cell_to_pixel
 from keras_openpose.masks import draw_mask, pack_regions
-from keras_openpose.reading import plan_reading, read_pixels, read_size
+from keras_openpose.reading import find_orientation, plan_reading, read_pixels, read_size
 from keras_openpose.samples import (
     MIN_AREA,
     MIN_KEYPOINTS,
@@ -59,7 +59,8 @@ def coco_dataset(
     `pose_dataset` describes the batches and the options.
 
     Args:
-        images: folder of the photographs, such as `coco/train2017`, upright: EXIF tags are not heeded.
+        images: folder of the photographs, such as `coco/train2017`. Labels are of them turned upright, as
+            EXIF tags say and `read_image` does.
         annotations: keypoint file, such as `coco/annotations/person_keypoints_train2017.json`.
         skeleton: keypoints and limbs of the network.
         on_error: `"raise"` or `"skip"`; also for faulty labels.
@@ -136,7 +137,8 @@ def pose_dataset(
 
     Raises:
         ValueError: an option is outside of its range, a sample does not fit the skeleton, a photograph
-            is missing (unless skipped), or there is no one to train on.
+            is missing or of a format that TensorFlow does not read (unless skipped), or there is no one to
+            train on.
 
     Example:
         ```python
@@ -154,7 +156,8 @@ def pose_dataset(
     """
     _check_options(input_size, stride, batch_size, repeat, shard)
     augmentation = Augmentation() if augment is True else augment or None
-    table = _tabulate(_usable(samples, skeleton, on_error), skeleton, input_size, augmentation, cache)
+    samples, orientations = _usable(samples, skeleton, on_error)
+    table = _tabulate(samples, orientations, skeleton, input_size, augmentation, cache)
 
     dataset = tf.data.Dataset.range(len(table.photographs))
     if shard:
@@ -187,7 +190,8 @@ class _Table(NamedTuple):
     sources: tf.Tensor  # (photographs,) path, or contents of the file
     on_disk: tf.Tensor  # (photographs,) whether it is a path
     names: tf.Tensor  # (photographs,) for messages
-    sizes: tf.Tensor  # (photographs, 2) height and width
+    sizes: tf.Tensor  # (photographs, 2) height and width, upright
+    orientations: tf.Tensor  # (photographs,) of EXIF, 1 to 8
     keypoints: tf.RaggedTensor  # (photographs, people, keypoints, 2)
     regions: tf.RaggedTensor  # (photographs, positions), of pack_regions
     photographs: tf.Tensor  # (samples,) number of the photograph
@@ -195,7 +199,7 @@ class _Table(NamedTuple):
     affines: tf.Tensor  # (samples, 2, 3) from photograph to input; only for validation
 
 
-def _tabulate(samples, skeleton, size, augmentation, cache) -> _Table:
+def _tabulate(samples, orientations, skeleton, size, augmentation, cache) -> _Table:
     if augmentation:
         chosen = [people_to_centre(sample, skeleton) for sample in samples]
         photographs = np.repeat(np.arange(len(samples)), [len(people) for people in chosen])
@@ -215,6 +219,7 @@ def _tabulate(samples, skeleton, size, augmentation, cache) -> _Table:
         on_disk=tf.constant([not cache and not isinstance(sample.image, np.ndarray) for sample in samples]),
         names=tf.constant([str(sample) for sample in samples]),
         sizes=tf.constant([sample.size for sample in samples], tf.int32),
+        orientations=tf.constant(orientations, tf.int32),
         keypoints=_ragged([fill_derived(sample.keypoints, skeleton) for sample in samples]),
         regions=_ragged([pack_regions(sample.ignore) for sample in samples]),
         photographs=tf.constant(photographs),
@@ -265,7 +270,7 @@ def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Datas
     skipped, some_read = tf.Variable(0, trainable=False), tf.Variable(0, trainable=False)
 
     def read(crop):
-        columns = (table.sources, table.on_disk, table.sizes)
+        columns = (table.sources, table.on_disk, table.sizes, table.orientations)
         photograph = [tf.gather(column, crop["photograph"]) for column in columns]
         pixels = read_pixels(*photograph, crop["reduction"], crop["window"])
         if on_error == "skip":
@@ -315,8 +320,10 @@ def _draw(table: _Table, crop, *, skeleton, size, stride, augmentation):
     return image, targets, tf.reshape(mask, cells)
 
 
-def _usable(samples: Sequence[PoseSample], skeleton: Skeleton, on_error: str) -> list[PoseSample]:
-    """Samples with their sizes, without those whose photograph is missing or no image."""
+def _usable(
+    samples: Sequence[PoseSample], skeleton: Skeleton, on_error: str
+) -> tuple[list[PoseSample], list[int]]:
+    """Samples with their sizes, and EXIF orientations, without photographs that cannot be read."""
     usable, problems = [], []
     for sample in samples:
         if sample.keypoints.shape[1] != skeleton.num_keypoints:
@@ -324,15 +331,24 @@ def _usable(samples: Sequence[PoseSample], skeleton: Skeleton, on_error: str) ->
                 f"Samples must have the {skeleton.num_keypoints} keypoints of skeleton {skeleton.name}. "
                 f"Received: {sample.keypoints.shape[1]} for {sample}."
             )
-        if not isinstance(sample.image, np.ndarray) and not tf.io.gfile.exists(os.fspath(sample.image)):
-            problems.append(f"not found: {sample}")
-            continue
         try:
-            usable.append(sample if sample.size else replace(sample, size=read_size(sample.image)))
-        except tf.errors.InvalidArgumentError as error:
-            problems.append(f"not an image: {sample}: {error.message}")
+            usable.append(_look_up(sample))
+        except tf.errors.NotFoundError:
+            problems.append(f"not found: {sample}")
+        except tf.errors.OpError as error:
+            problems.append(f"cannot be read: {sample}: {error.message}")
     report_problems(problems, on_error)
-    return usable
+    return [sample for sample, _ in usable], [orientation for _, orientation in usable]
+
+
+def _look_up(sample: PoseSample) -> tuple[PoseSample, int]:
+    """The sample with its size, and the EXIF orientation of its file."""
+    if isinstance(sample.image, np.ndarray):
+        return sample, 1
+    orientation = find_orientation(sample.image)
+    if not sample.size:
+        sample = replace(sample, size=read_size(sample.image, orientation))
+    return sample, orientation
 
 
 def _check_options(input_size, stride, batch_size, repeat, shard):

@@ -6,15 +6,38 @@ from functools import partial
 import tensorflow as tf
 
 from keras_openpose.augmentation import transform
+from keras_openpose.exif import HEAD, read_orientation
 from keras_openpose.geometry import resize_coordinates
 
 # libjpeg decodes to 1/2, 1/4 or 1/8 of the size. Where the input shrinks a photograph more, that is
 # what keeps the warp, which mixes four pixels for each of its own, from skipping pixels.
 _RATIOS = (1, 2, 4, 8)
+# What JPEG, PNG, GIF and BMP files begin with.
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")
+# What turns a photograph upright, by EXIF orientation, from 1: whether rows and columns are exchanged, and
+# the step along the rows and along the columns, -1 where they are then read backwards.
+_TURNS = ((0, 1, 1), (0, 1, -1), (0, -1, -1), (0, -1, 1), (1, 1, 1), (1, 1, -1), (1, -1, -1), (1, -1, 1))
 
 
-def read_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Height and width of an image file; of a JPEG only the header is decoded.
+def find_orientation(path: str | os.PathLike) -> int:
+    """EXIF orientation of an image file, 1 to 8; only its head is read.
+
+    Raises:
+        tf.errors.OpError: the file cannot be read, or is no image that TensorFlow reads.
+    """
+    with tf.io.gfile.GFile(os.fspath(path), "rb") as file:
+        head = file.read(HEAD)
+    if not head.startswith(_BEGINNINGS):
+        try:
+            tf.io.decode_image(tf.io.read_file(os.fspath(path)))  # of WebP, say, in newer versions
+        except tf.errors.InvalidArgumentError as error:
+            message = "TensorFlow does not read this kind of file. Save it as JPEG or PNG."
+            raise tf.errors.InvalidArgumentError(None, None, message) from error
+    return read_orientation(head)
+
+
+def read_size(path: str | os.PathLike, orientation: int = 1) -> tuple[int, int]:
+    """Height and width of an image file, upright; of a JPEG only the header is decoded.
 
     Raises:
         tf.errors.InvalidArgumentError: the file is no JPEG, PNG, BMP or GIF image.
@@ -24,7 +47,9 @@ def read_size(path: str | os.PathLike) -> tuple[int, int]:
         shape = tf.io.extract_jpeg_shape(contents)
     else:
         shape = tf.shape(tf.io.decode_image(contents, expand_animations=False))
-    return tuple(shape[:2].numpy().tolist())
+    height, width = shape[:2].numpy().tolist()
+    exchanged, _, _ = _TURNS[orientation - 1]
+    return (width, height) if exchanged else (height, width)
 
 
 def plan_reading(
@@ -64,14 +89,20 @@ def plan_reading(
 
 
 def read_pixels(
-    source: tf.Tensor, on_disk: tf.Tensor, image_size: tf.Tensor, reduction: tf.Tensor, window: tf.Tensor
+    source: tf.Tensor,
+    on_disk: tf.Tensor,
+    image_size: tf.Tensor,
+    orientation: tf.Tensor,
+    reduction: tf.Tensor,
+    window: tf.Tensor,
 ) -> tf.Tensor:
-    """Decode part of a photograph, at 1, 1/2, 1/4 or 1/8 of its size.
+    """Decode part of a photograph, turned upright, at 1, 1/2, 1/4 or 1/8 of its size.
 
     Args:
         source: path of an image file, or its contents.
         on_disk: whether it is a path.
-        image_size: `(2,)`, height and width that it must have.
+        image_size: `(2,)`, height and width that it must have, upright.
+        orientation: of EXIF, 1 to 8.
         reduction: 0, 1, 2 or 3.
         window: `(4,)`, y, x, height and width in pixels of the reduced photograph.
 
@@ -95,7 +126,7 @@ def read_pixels(
         )
 
     def decode_other():
-        image = tf.io.decode_image(contents, channels=3, expand_animations=False)
+        image = _upright(tf.io.decode_image(contents, channels=3, expand_animations=False), orientation)
         check(tf.shape(image))
         ratio = tf.gather(_RATIOS, reduction)
         reduced_size = -(-image_size // ratio)
@@ -106,4 +137,12 @@ def read_pixels(
         return reduced[window[0] : window[0] + window[2], window[1] : window[1] + window[3]]
 
     jpegs = [partial(decode_jpeg, ratio) for ratio in _RATIOS]
-    return tf.switch_case(tf.where(tf.io.is_jpeg(contents), reduction, len(jpegs)), [*jpegs, decode_other])
+    # libjpeg's windows and reductions are of the photograph as it is stored.
+    quick = tf.io.is_jpeg(contents) & (orientation == 1)
+    return tf.switch_case(tf.where(quick, reduction, len(jpegs)), [*jpegs, decode_other])
+
+
+def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    exchanged, row_step, column_step = tf.unstack(tf.gather(_TURNS, orientation - 1))
+    image = tf.transpose(image, tf.gather([(0, 1, 2), (1, 0, 2)], exchanged))
+    return tf.ensure_shape(image[::row_step, ::column_step], (None, None, 3))

@@ -21,7 +21,8 @@ class PoseSample:
 
     Args:
         image: path of a JPEG, PNG, GIF or BMP file (no BMP with a palette, which TensorFlow takes for
-            grey; upright, as EXIF tags are not heeded), or a `uint8` RGB array `(height, width, 3)`.
+            grey), or a `uint8` RGB array `(height, width, 3)`. A file is turned upright as its EXIF tag
+            says: coordinates and size are those of the upright photograph.
         keypoints: `(people, keypoints, 2)`, in the order of the skeleton; NaN where unlabelled.
             Derived keypoints, such as the neck, may stay NaN: `pose_dataset` fills them in.
         boxes: `(people, 4)`: x, y, width, height. Defaults to the box around each person's
