@@ -32,7 +32,7 @@ AT_USE_ONLY |= {"ai_edge_litert", "openvino"}
 # Not by `import keras_openpose`, only by what is loaded when it is first used.
 AT_FIRST_USE_ONLY = {"keras", "tensorflow", "pycocotools"}
 # Counts of keypoints, limbs and channels of one skeleton, which only that skeleton may hold ...
-COUNTS = {17, 18, 19, 38, 57}
+COUNTS = {17, 18, 19, 38, 57, 70, 71}
 # ... beside tables of colours and of angles in degrees.
 COLOURS_AND_ANGLES = {"synthetic/outfit.py", "synthetic/stances.py"}
 

@@ -21,7 +21,7 @@ from keras_openpose.people_json import poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses
 from keras_openpose.presets import list_presets
 from keras_openpose.samples import PoseSample
-from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
+from keras_openpose.skeletons import BODY_25, COCO_18, FACE_70, HAND_21, MPI_15, Skeleton
 from keras_openpose.video import predict_video
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         body_25,
         compact_openpose,
         convert_weights,
+        face_openpose,
         from_preset,
         hand_openpose,
         lightweight_openpose,
@@ -52,6 +53,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BODY_25",
     "COCO_18",
+    "FACE_70",
     "HAND_21",
     "MPI_15",
     "STAGE_MULTIPLIERS",
@@ -74,6 +76,7 @@ __all__ = [
     "draw_poses",
     "evaluate_coco",
     "export_model",
+    "face_openpose",
     "from_preset",
     "hand_openpose",
     "lightweight_openpose",
@@ -109,6 +112,7 @@ _AT_FIRST_USE = {
     "convert_weights": "models",
     "evaluate_coco": "evaluation",
     "export_model": "export",
+    "face_openpose": "models",
     "from_preset": "models",
     "hand_openpose": "models",
     "lightweight_openpose": "models",

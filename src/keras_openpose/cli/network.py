@@ -11,7 +11,7 @@ from keras_openpose.exported import is_exported, load_exported
 from keras_openpose.forward import Network, forward_pass
 from keras_openpose.models import from_preset
 from keras_openpose.presets import PRESETS
-from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
+from keras_openpose.skeletons import BODY_25, COCO_18, FACE_70, HAND_21, MPI_15, Skeleton
 
 _PREDICT_OPTIONS = (
     "input_size", "scales", "flip", "refine", "batch_size", "max_people",
@@ -43,7 +43,7 @@ def read_network(options: argparse.Namespace, problems: Problems) -> Network:
 
 def _skeleton_of(model: Network) -> Skeleton:
     """The skeleton, of those that presets have, whose maps the network gives."""
-    for skeleton in (BODY_25, MPI_15, HAND_21):
+    for skeleton in (BODY_25, MPI_15, HAND_21, FACE_70):
         with contextlib.suppress(ValueError):
             forward_pass(model, skeleton)
             return skeleton
