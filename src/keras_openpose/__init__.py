@@ -18,12 +18,13 @@ from keras_openpose.exported import load_exported
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
-from keras_openpose.poses import Poses
+from keras_openpose.poses import Poses, WholeBody
 from keras_openpose.presets import list_presets
 from keras_openpose.samples import PoseSample
 from keras_openpose.skeletons import BODY_25, COCO_18, FACE_70, HAND_21, MPI_15, Skeleton
 from keras_openpose.video import predict_video
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
+from keras_openpose.whole_body import predict_whole_body
 
 if TYPE_CHECKING:
     from keras_openpose.augmentation import Augmentation
@@ -66,6 +67,7 @@ __all__ = [
     "Skeleton",
     "StageLoss",
     "StageMetric",
+    "WholeBody",
     "body_25",
     "coco_dataset",
     "compact_openpose",
@@ -91,6 +93,7 @@ __all__ = [
     "poses_to_openpose",
     "predict_poses",
     "predict_video",
+    "predict_whole_body",
     "read_image",
     "synthetic_people",
     "train",

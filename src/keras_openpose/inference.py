@@ -93,11 +93,7 @@ def predict_poses(
             f"`refine` needs a network that takes images of {_LOOK_SIZE}×{_LOOK_SIZE}. This one takes "
             f"{tuple(model.input_shape[1:3])} only."
         )
-    single = (
-        isinstance(images, (str, os.PathLike))
-        or not isinstance(images, Iterable)
-        or getattr(images, "ndim", 1) in (0, 2, 3)  # arrays, and tensors of any backend
-    )
+    single = is_one_photograph(images)
     images = iter([images] if single else images)
     own = model.input_shape[1:3]
     multiples = [_STRIDE if side and side % _MULTIPLE else _MULTIPLE for side in own]
@@ -123,6 +119,15 @@ def _input_size(model: Network, input_size: tuple[int, int] | None) -> tuple[int
             f"`input_size` must be (height, width), at least {_MULTIPLE}. Received: {input_size}."
         )
     return tuple(input_size)
+
+
+def is_one_photograph(images: Photograph | Iterable[Photograph]) -> bool:
+    """Whether it is one photograph, not several."""
+    return (
+        isinstance(images, (str, os.PathLike))
+        or not isinstance(images, Iterable)
+        or getattr(images, "ndim", 1) in (0, 2, 3)  # arrays, and tensors of any backend
+    )
 
 
 def load_photograph(image: Photograph) -> np.ndarray:
