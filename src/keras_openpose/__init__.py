@@ -17,7 +17,7 @@ from keras_openpose.decoding import decode_poses
 from keras_openpose.exported import load_exported
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
-from keras_openpose.people_json import poses_to_coco, poses_to_openpose
+from keras_openpose.people_json import poses_from_openpose, poses_to_coco, poses_to_openpose
 from keras_openpose.poses import Poses, WholeBody
 from keras_openpose.presets import list_presets
 from keras_openpose.samples import PoseSample
@@ -89,6 +89,7 @@ __all__ = [
     "mobilenet_openpose",
     "openpose",
     "pose_dataset",
+    "poses_from_openpose",
     "poses_to_coco",
     "poses_to_openpose",
     "predict_poses",
