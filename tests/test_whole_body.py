@@ -12,6 +12,7 @@ from keras_openpose import (
     MPI_15,
     WholeBody,
     hand_openpose,
+    predict_video,
     predict_whole_body,
 )
 from keras_openpose.crops import Crop, CropNetwork
@@ -226,6 +227,36 @@ def test_several_scales_of_a_hand_find_the_same_place(scales, crowds, hands, fac
     check(found, CROWDS[0])
     once = predict_whole_body(images[0], body=body, hands=hands)
     np.testing.assert_array_equal(found.left_hand_boxes, once.left_hand_boxes)
+
+
+# Videos
+
+
+def test_people_of_a_video_keep_their_ids_and_their_hands_steady_the_next_squares(bodies, face):
+    """Someone who walks to the right, and back: at each place, red and green dots on all of a hand."""
+    size, unit, xs = (256, 512), 60, (230, 250, 230)
+    crowds = [[((x, 120), unit)] for x in xs]
+    frames = [photograph(size, people, n) for n, people in enumerate(crowds)]
+    colors = {n: (RED, GREEN)[n % 2] for n in range(HAND_21.num_keypoints)}
+    found = list(predict_video(bodies(size, crowds), frames, hands=dot_network(HAND_21, colors), face=face))
+    assert [people.body.ids.tolist() for _, people in found] == [[0]] * 3
+    for n, (_, people) in enumerate(found):
+        for side, sign in (("right_hand", -1), ("left_hand", 1)):
+            center, length = np.array([xs[n] + sign * 2.83 * unit, 120]), 1.5 * unit
+            if n:
+                before = dots_of((xs[n - 1], 120), unit)[side]
+                center = (center + np.mean(before, axis=0)) / 2
+                length += np.ptp(before, axis=0).max() / 2
+            expected = [*(center - length / 2), length, length]
+            np.testing.assert_allclose(getattr(people, f"{side}_boxes")[0], expected, atol=2)
+        dots = dots_of((xs[n], 120), unit)
+        np.testing.assert_allclose(people.left_hands.keypoints[0, :2], dots["left_hand"], atol=0.5)
+        np.testing.assert_allclose(people.faces.keypoints[0, FACE_BLUE], dots["face"][0], atol=0.5)
+
+
+def test_a_video_is_told_what_the_skeleton_lacks_before_its_first_frame(arm, arm_model, hands):
+    with pytest.raises(ValueError, match=r"`hands` needs a body with shoulders, elbows and wrists\. arm"):
+        predict_video(arm_model, [], skeleton=arm, hands=hands)
 
 
 # A crop

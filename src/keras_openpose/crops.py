@@ -88,6 +88,7 @@ class CropNetwork:
                 f"{tuple(model.input_shape[1:3])}."
             )
         self._size = own.pop() if own else _SIZE
+        self._model = model  # whose compiled pass does not keep it alive
         self._skeleton, self._scales, self._batch_size = skeleton, tuple(scales), batch_size
 
     def find(self, crops: Sequence[Crop]) -> Poses:
