@@ -80,7 +80,7 @@ class CropNetwork:
         try:
             self._forward = forward_pass(model, skeleton)
         except ValueError as error:
-            raise ValueError(f"`{argument}` must be a network of another kind. {error}") from error
+            raise ValueError(f"`{argument}` must be a network of {skeleton.name}. {error}") from error
         own = {side for side in model.input_shape[1:3] if side}
         if len(own) > 1:
             raise ValueError(

@@ -38,7 +38,7 @@ def poses_to_openpose(poses: Poses | WholeBody) -> dict:
         assert poses_to_openpose(nobody)["people"] == []
         ```
     """
-    body = poses.body if isinstance(poses, WholeBody) else poses
+    body = poses.body
     rows = {_BODY: _rows(body)}
     if isinstance(poses, WholeBody):
         rows[_FACE] = _rows(poses.faces)

@@ -72,6 +72,11 @@ class Poses:
         return Poses(self.keypoints[index], self.scores[index], self.pose_scores[index], self.skeleton, ids)
 
     @property
+    def body(self) -> "Poses":
+        """The people themselves, as in a `WholeBody`: for code that takes either."""
+        return self
+
+    @property
     def boxes(self) -> np.ndarray:
         """Bounding box of each person's keypoints, `(people, 4)`: x, y, width, height in pixels."""
         low, high = _corners(self.keypoints)

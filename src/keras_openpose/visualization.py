@@ -52,15 +52,14 @@ def draw_poses(image: np.ndarray, poses: Poses | WholeBody, *, thickness: int | 
         raise ValueError(f"`thickness` must be at least 1. Received: {thickness}.")
     picture = _canvas(image)
     widest = max(1, round(np.hypot(*picture.shape[:2]) / 150))
-    body = poses.body if isinstance(poses, WholeBody) else poses
-    _draw_limbs(picture, body, thickness, widest, _BODY_PART)
+    _draw_limbs(picture, poses.body, thickness, widest, _BODY_PART)
     if isinstance(poses, WholeBody):
         fine = max(1, (thickness or widest) // 2)
         _draw_limbs(picture, _clear(poses.left_hands, _HAND_SEEN), None, fine, _HAND_PART)
         _draw_limbs(picture, _clear(poses.right_hands, _HAND_SEEN), None, fine, _HAND_PART)
         _draw_limbs(picture, _clear(poses.faces, _FACE_SEEN), None, fine, _FACE_PART)
-    if body.ids is not None:
-        for person, box in zip(body.ids, body.boxes, strict=True):
+    if poses.body.ids is not None:
+        for person, box in zip(poses.body.ids, poses.body.boxes, strict=True):
             if not np.isnan(box).any():  # someone without any keypoint
                 _write_above(picture, str(person), box, thickness or widest)
     return picture

@@ -41,6 +41,23 @@ def read_network(options: argparse.Namespace, problems: Problems) -> Network:
         return _read_model(options.model)
 
 
+def load_parts(options: argparse.Namespace, problems: Problems) -> dict[str, Network]:
+    """The networks of `--hands` and `--face`, by these names, and no others. Exits if one cannot be had."""
+    presets = {"hands": "hand_21", "face": "face_70"}
+    return {
+        part: _read_part(preset, getattr(options, f"{part}_file"), problems)
+        for part, preset in presets.items()
+        if getattr(options, part)
+    }
+
+
+def _read_part(preset: str, file: str | None, problems: Problems) -> Network:
+    with problems.at(file or f"--preset {preset}", fatal=True):
+        if file is None or file.endswith(_WEIGHTS_ALONE):
+            return from_preset(preset, file=file)
+        return _read_model(file)
+
+
 def _skeleton_of(model: Network) -> Skeleton:
     """The skeleton, of those that presets have, whose maps the network gives."""
     for skeleton in (BODY_25, MPI_15, HAND_21, FACE_70):
