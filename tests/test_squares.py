@@ -18,7 +18,7 @@ def person(skeleton, places, scores=None):
 
 
 def square(x, y, side):
-    """The box of a square around a centre."""
+    """The box of a square around a center."""
     return [x - side / 2, y - side / 2, side, side]
 
 

@@ -282,6 +282,14 @@ def test_keypoints_in_the_black_around_the_photograph_are_put_on_its_border():
     np.testing.assert_allclose(places, [[32, 4], [39.5, 4], [32, -0.5]])
 
 
+def test_a_square_of_a_panorama_is_cut_out():
+    """OpenCV warps no image of more than 32,766 pixels a side."""
+    image = np.zeros((20, 40_000, 3), np.uint8)
+    image[:, 39_000] = 255
+    shown = Crop(image, np.array([38_991.5, -0.5, 16, 16]), mirrored=False).pixels(16)
+    assert np.flatnonzero(shown.all(axis=(0, 2))).tolist() == [8]
+
+
 def test_a_large_square_shrinks_to_the_means_of_its_pixels():
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.float32)
     shown = Crop(image, np.array([-0.5, -0.5, 64, 64]), mirrored=False).pixels(16)

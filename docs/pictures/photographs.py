@@ -11,6 +11,8 @@ import numpy as np
 import skimage
 
 import keras_openpose as ko
+from keras_openpose.crops import Crop
+from keras_openpose.squares import face_boxes, hand_boxes
 
 FOLDER = Path(__file__).parent
 SIZE = 336  # at 432, the person is too large for the network, and falls in two
@@ -33,6 +35,27 @@ def astronaut(model):
     write("astronaut.jpg", [image, ko.draw_poses(image, ko.predict_poses(model, image, flip=True))])
 
 
+def crops(model):
+    """What the networks of hands and faces get to see: squares on the photographs, and what is cut out."""
+    image = ko.read_image(photograph("camera"))
+    poses = ko.predict_poses(model, image, input_size=(SIZE, SIZE), flip=True, max_people=1)
+    right, left = (Crop(image, hand_boxes(poses, side)[0], side == "left") for side in ("right", "left"))
+    panels = [with_squares(image, poses, [right, left]), right.pixels(SIZE), left.pixels(SIZE)]
+    image = ko.read_image(photograph("astronaut"))
+    poses = ko.predict_poses(model, image, flip=True, max_people=1)
+    face = Crop(image, face_boxes(poses)[0], mirrored=False)
+    write("crops.jpg", [*panels, with_squares(image, poses, [face]), face.pixels(SIZE)])
+
+
+def with_squares(image, poses, crops):
+    """The people, and the squares around their hands or faces."""
+    picture = ko.draw_poses(image, poses)
+    for crop in crops:
+        x, y, side, _ = (round(value) for value in crop.box)
+        cv2.rectangle(picture, (x, y), (x + side, y + side), (255, 255, 255), 3, cv2.LINE_AA)
+    return cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+
+
 def photograph(name):
     return Path(skimage.__file__).parent / "data" / f"{name}.png"
 
@@ -49,3 +72,4 @@ if __name__ == "__main__":
     network = ko.from_preset("mobilenet_v2_small_coco", file=parser.parse_args().weights)
     photographer(network)
     astronaut(network)
+    crops(network)

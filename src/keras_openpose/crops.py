@@ -15,7 +15,7 @@ from keras_openpose.skeletons import Skeleton
 _STRIDE = 8
 # Of the networks' input (CMU OpenPose, `hand_net_resolution` and `face_net_resolution`).
 _SIZE = 368
-# The highest peak of each heatmap, however low: who shows a hand must read its score.
+# The highest peak of each heatmap, however low: the score says how sure it is.
 _HIGHEST = {"peak_threshold": 0, "min_score": 0, "min_peak_score": 0}
 
 
@@ -34,19 +34,23 @@ class Crop:
     mirrored: bool
 
     def scaled(self, factor: float) -> "Crop":
-        """A square so many times as large around the same centre."""
+        """A square so many times as large around the same center."""
         start, side = self.box[:2], self.box[2:]
         return replace(self, box=np.concatenate([start + (1 - factor) / 2 * side, factor * side]))
 
     def pixels(self, size: int) -> np.ndarray:
         """What the square shows, `(size, size, 3)`, black outside of the photograph."""
-        side = self.box[2]
+        start, side, limit = self.box[:2], self.box[2], np.array(self.photograph.shape[1::-1])
+        # The square and a pixel around it: OpenCV warps no image of more than 32,766 pixels a side.
+        low = np.clip(np.floor(start).astype(int) - 1, 0, limit - 1)
+        high = np.clip(np.ceil(start + side).astype(int) + 2, low + 1, limit)
+        part = self.photograph[low[1] : high[1], low[0] : high[0]]
         # Interpolation sees four pixels only: a square that shrinks is sampled finely, and then averaged.
         fine = max(1, round(side / size))
         step = side / (fine * size)
-        matrix = np.array([[step, 0, self.box[0] + step / 2], [0, step, self.box[1] + step / 2]])
+        matrix = np.column_stack([step * np.eye(2), start + step / 2 - low])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        shown = cv2.warpAffine(self.photograph, matrix, (fine * size, fine * size), flags=flags)
+        shown = cv2.warpAffine(part, matrix, (fine * size, fine * size), flags=flags)
         if fine > 1:
             shown = cv2.resize(shown, (size, size), interpolation=cv2.INTER_AREA)
         return shown[:, ::-1] if self.mirrored else shown

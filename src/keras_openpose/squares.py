@@ -4,6 +4,7 @@ CMU OpenPose, src/openpose/hand/handDetector.cpp and src/openpose/face/faceDetec
 `Poses`, `(people, 4)`: x, y, width, height in pixels; here squares, NaN where there is nothing to look at.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -59,7 +60,7 @@ def face_boxes(poses: Poses) -> np.ndarray:
 
 
 def _face_of_many_points(neck, nose, right_eye, left_eye, right_ear, left_ear):
-    """Centres and sides, each the mean of up to three estimates: neck and nose, the eyes, the ears."""
+    """Centers and sides, each the mean of up to three estimates: neck and nose, the eyes, the ears."""
     to_neck = _distance(neck, nose)
     first = np.column_stack([(neck + nose) / 2, 2 * to_neck])
     for eye, ear, other_eye, other_ear in (
@@ -83,7 +84,7 @@ def _face_of_many_points(neck, nose, right_eye, left_eye, right_ear, left_ear):
 def steadied(boxes: np.ndarray, before: Poses) -> np.ndarray:
     """Squares of hands, drawn towards the hands that the frame before shows in the same place.
 
-    The centre is the middle between a square's own and that of the box around the keypoints before; half the
+    The center is the middle between a square's own and that of the box around the keypoints before; half the
     longer side of that box is added to the square's side (handDetector.cpp, trackHand).
 
     Args:
@@ -110,11 +111,11 @@ def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.maximum(high - low, 0).prod(axis=-1) / np.maximum(smaller, 1e-6))
 
 
-def _missing(poses: Poses, names) -> str:
+def _missing(poses: Poses, names: Sequence[str]) -> str:
     return ", ".join(name for name in names if name not in poses.skeleton.keypoints)
 
 
-def _seen(poses: Poses, names, threshold: float) -> list[np.ndarray]:
+def _seen(poses: Poses, names: Sequence[str], threshold: float) -> list[np.ndarray]:
     """Places of keypoints, `(people, 2)` each, NaN where the score is not above the threshold."""
     indices = [poses.skeleton.keypoints.index(name) for name in names]
     seen = np.where(poses.scores[..., None] > threshold, poses.keypoints, np.nan)

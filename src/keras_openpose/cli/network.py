@@ -45,14 +45,14 @@ def load_parts(options: argparse.Namespace, problems: Problems) -> dict[str, Net
     """The networks of `--hands` and `--face`, by these names, and no others. Exits if one cannot be had."""
     presets = {"hands": "hand_21", "face": "face_70"}
     return {
-        part: _read_part(preset, getattr(options, f"{part}_file"), problems)
+        part: _read_part(part, preset, getattr(options, f"{part}_file"), problems)
         for part, preset in presets.items()
         if getattr(options, part)
     }
 
 
-def _read_part(preset: str, file: str | None, problems: Problems) -> Network:
-    with problems.at(file or f"--preset {preset}", fatal=True):
+def _read_part(part: str, preset: str, file: str | None, problems: Problems) -> Network:
+    with problems.at(file or f"--{part}", fatal=True):
         if file is None or file.endswith(_WEIGHTS_ALONE):
             return from_preset(preset, file=file)
         return _read_model(file)
