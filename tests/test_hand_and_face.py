@@ -1,14 +1,24 @@
 """CMU's hand and face networks: published files against OpenCV's reading of them, and one from its maps."""
 
+import cv2
 import keras
 import numpy as np
 import pytest
 
 import caffe_network
-from keras_openpose import HAND_21, decode_poses, draw_poses, from_preset, hand_openpose, predict_poses
+from keras_openpose import (
+    HAND_21,
+    Skeleton,
+    decode_poses,
+    draw_poses,
+    from_preset,
+    hand_openpose,
+    predict_poses,
+)
 from keras_openpose.presets import PRESETS
 from torch_files import CONTAINERS
 
+DOT = Skeleton("dot", keypoints=["dot"])
 SIZES = [(64, 64), (104, 72)]
 # Float32 sums of up to 7,000 products through 50 layers, which OpenCV adds up in another order.
 SAME = 1e-3
@@ -106,6 +116,19 @@ def test_one_hand_is_the_highest_peak_of_each_heatmap(hand, draw_maps):
     np.testing.assert_allclose(poses.keypoints[0, present], hand[present], atol=1)
     assert poses.scores[0, present].min() > 0.8
     assert draw_poses(np.zeros((368, 368, 3), np.uint8), poses).any()
+
+
+@pytest.mark.parametrize("smoothed", [0.5, 1.5])
+def test_in_maps_of_noise_the_highest_of_all_peaks_is_found(smoothed):
+    """All peaks of a heatmap are what a skeleton of one keypoint without limbs finds there."""
+    maps = np.random.default_rng(0).standard_normal((46, 46, 22)).astype(np.float32)
+    maps = cv2.GaussianBlur(maps, (0, 0), smoothed)
+    everything = {"peak_threshold": 0, "min_score": 0, "min_peak_score": 0, "merge_distance": 0}
+    one = decode_poses(maps, maps[..., :0], skeleton=HAND_21, **everything)
+    for n in range(HAND_21.num_keypoints):
+        peaks = decode_poses(maps[..., [n, -1]], maps[..., :0], skeleton=DOT, **everything)
+        assert len(peaks) > 1
+        np.testing.assert_allclose(one.keypoints[0, n], peaks.keypoints[0, 0], atol=1e-3)
 
 
 def test_no_peaks_are_no_hand():
