@@ -169,8 +169,8 @@ def body_25(keypoints=25, limbs=26, seed=0):
     return network
 
 
-def hand(keypoints=21, seed=0):
-    """pose_deploy.prototxt of the folder hand."""
+def hand_or_face(keypoints, seed=0):
+    """pose_deploy.prototxt of the folders hand and face."""
     network = CaffeNetwork(seed)
     features = network.conv(vgg(network, 2, 2, 4, 4, 2), "conv5_3_CPM", 128, 3)
     x = network.conv(features, "conv6_1_CPM", 512, 1)

@@ -18,10 +18,10 @@ PACKAGE = ROOT / "src" / "keras_openpose"
 LEVELS = (
     "skeletons geometry images losses optimizers muon writing exported arguments exif",
     "poses samples presets targets augmentation masks forward converters",
-    "decoding people_json coco reading tracking",
-    "models data inference visualization",
-    "evaluation synthetic video export",
-    "training",
+    "decoding people_json coco reading tracking squares",
+    "models data inference visualization crops",
+    "evaluation synthetic whole_body export",
+    "training video",
     "__init__",
     "cli",
     "__main__",
@@ -32,7 +32,7 @@ AT_USE_ONLY |= {"ai_edge_litert", "openvino"}
 # Not by `import keras_openpose`, only by what is loaded when it is first used.
 AT_FIRST_USE_ONLY = {"keras", "tensorflow", "pycocotools"}
 # Counts of keypoints, limbs and channels of one skeleton, which only that skeleton may hold ...
-COUNTS = {17, 18, 19, 38, 57}
+COUNTS = {17, 18, 19, 38, 57, 70, 71}
 # ... beside tables of colours and of angles in degrees.
 COLOURS_AND_ANGLES = {"synthetic/outfit.py", "synthetic/stances.py"}
 

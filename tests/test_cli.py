@@ -264,6 +264,8 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
         (["detect", "a.jpg", "--preset", "p", "--model", "m"], "not allowed with argument"),
         (["detect", "a.jpg", "--model", "m", "--file", "f"], "--file needs --preset"),
         (["detect", "a.jpg", "--model", "m", "--json", "coco"], "--json needs --output"),
+        (["detect", "a.jpg", "--model", "m", "--hands-file", "f"], "--hands-file needs --hands"),
+        (["detect", "a.jpg", "--model", "m", "--hands", "--face-file", "f"], "--face-file needs --face"),
         (["detect", "a.jpg", "--model", "m", "--scales", "0"], "--scales: must be a number above 0"),
         (["demo", "--seed", "5000000000"], "--seed: must be a whole number of at least 0 and at most 4"),
         (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "a whole number of at least 16"),
@@ -360,6 +362,79 @@ def test_thresholds_and_limits_reach_the_decoder(run, photo):
     assert ": 0 people, " in run("detect", photo, "--min-keypoints", 4)[1]
     assert ": 0 people, " in run("detect", photo, "--min-score", 5)[1]
     assert ": 0 people, " in run("detect", photo, "--peak-threshold", 2)[1]
+
+
+def color_network(skeleton, colors, directions=None):
+    """A network that sees keypoints in dots of colors; limbs, if it has PAFs, all run in one direction."""
+    images = keras.Input((None, None, 3), name="images")
+    cells = keras.layers.AveragePooling2D(8)(keras.layers.Rescaling(1 / 255)(images))
+    heatmaps = keras.layers.Conv2D(skeleton.num_keypoints + 1, 1, name="heatmaps_conv")
+    outputs = {"heatmaps": keras.ops.expand_dims(heatmaps(cells), 1)}
+    if directions is not None:
+        pafs = keras.layers.Conv2D(2 * skeleton.num_limbs, 1, kernel_initializer="zeros", name="pafs_conv")
+        outputs["pafs"] = keras.ops.expand_dims(pafs(cells), 1)
+        pafs.bias.assign(np.tile(directions, skeleton.num_limbs))
+    kernel = np.zeros((1, 1, 3, skeleton.num_keypoints + 1))
+    for color, name in enumerate(colors):
+        kernel[..., color, skeleton.keypoints.index(name)] = 1
+    heatmaps.set_weights([kernel, np.zeros(skeleton.num_keypoints + 1)])
+    return keras.Model(images, outputs)
+
+
+@pytest.fixture
+def arms(tmp_path):
+    """A photograph of a right arm that runs to the left, and networks of arms and of the hand at its end."""
+    photo = save(tmp_path / "arm.png", photograph([[(60, 60), (100, 60), (140, 60)]], size=(128, 208)))
+    joints = ("right_wrist", "right_elbow", "right_shoulder")
+    color_network(ko.COCO_18, joints, directions=(-1, 0)).save(tmp_path / "arms.keras")
+    color_network(ko.HAND_21, ["thumb_4"]).save(tmp_path / "hand.keras")
+    return photo, tmp_path / "arms.keras", tmp_path / "hand.keras"
+
+
+def test_hands_are_found_drawn_and_written_in_photographs_and_videos(tmp_path, run, arms):
+    photo, body, hand = arms
+    write_video(tmp_path / "still.mp4", [ko.read_image(photo)] * 3, fps=25)
+    code, output, errors = run(
+        "detect", photo, tmp_path / "still.mp4", "--hands", "--hands-file", hand,
+        "--output", tmp_path / "out", "--json", "openpose", "--input-size", 128, 208, model=("--model", body),
+    )  # fmt: skip
+    assert (code, errors) == (0, [])
+    assert [line.split(": ")[1].split(",")[0] for line in output.splitlines()] == ["1 person", "3 frames"]
+    for name in ("arm", *(f"still_{n:012d}" for n in range(3))):
+        content = json.loads((tmp_path / f"out/{name}_keypoints.json").read_text())
+        people = ko.poses_from_openpose(content)
+        place = people.right_hands.keypoints[0, ko.HAND_21.keypoints.index("thumb_4")]
+        np.testing.assert_allclose(place, (60, 60), atol=2)
+        assert np.isnan(people.left_hands.keypoints).all()
+        assert np.isnan(people.faces.keypoints).all()
+    drawn, plain = ko.read_image(tmp_path / "out/arm.png"), ko.draw_poses(ko.read_image(photo), people.body)
+    assert (drawn[56:65, 56:65] != plain[56:65, 56:65]).any()  # a point of the hand over the wrist
+
+
+def test_hands_and_faces_are_those_of_the_presets_unless_a_file_is_named(tmp_path, run, arms, monkeypatch):
+    asked = []
+
+    def from_preset(name, *, file=None):
+        asked.append((name, file))
+        return color_network(PRESETS[name].skeleton, [PRESETS[name].skeleton.keypoints[0]])
+
+    monkeypatch.setattr("keras_openpose.cli.network.from_preset", from_preset)
+    photo, body, _ = arms
+    assert run("detect", photo, "--hands", "--face", model=("--model", body))[0] == 0
+    arguments = ("--face", "--face-file", "face.caffemodel")
+    run("detect", photo, *arguments, "--output", tmp_path / "out", "--json", "coco", model=("--model", body))
+    assert asked == [("hand_21", None), ("face_70", None), ("face_70", "face.caffemodel")]
+    assert len(json.loads((tmp_path / "out/results.json").read_text())) == 1
+
+
+def test_what_hands_cannot_be_looked_at_with_is_told_in_one_line(tmp_path, run, arms, dots):
+    photo, body, hand = arms
+    missing = tmp_path / "missing.keras"
+    code, _, errors = run("detect", photo, "--hands", "--hands-file", missing, model=("--model", body))
+    assert (code, errors) == (2, [f"keras-openpose: {missing}: No such file or directory"])
+    code, _, errors = run("detect", photo, "--face", "--face-file", hand, model=("--model", body))
+    assert code == 2
+    assert "`face` must be a network" in errors[0]
 
 
 def test_evaluate_prints_the_ten_figures_of_perfect_detections(tmp_path, run):

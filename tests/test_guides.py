@@ -21,9 +21,12 @@ GUIDES = [
     "docs/paper.md",
     "docs/quickstart.md",
     "docs/training.md",
+    "docs/whole_body.md",
 ]
 # Blocks that need weights which have to be downloaded, or a package that the tests do without.
-NEEDS_MORE = re.compile(r'weights="imagenet"|from_preset\("(openpose_vgg19_coco|hand_21)"|keras_cv|keras_hub')
+NEEDS_MORE = re.compile(
+    r'weights="imagenet"|from_preset\("(openpose_vgg19_coco|hand_21|body_25)"|keras_cv|keras_hub'
+)
 
 
 @pytest.mark.parametrize("name", GUIDES)

@@ -164,7 +164,9 @@ def test_a_size_that_stride_8_does_not_divide_is_an_error(shape, tiny):
 
 
 def test_a_skeleton_without_limbs_is_an_error(tiny):
-    with pytest.raises(ValueError, match=r"`skeleton` must have limbs.* dot has none; `hand_openpose`"):
+    with pytest.raises(
+        ValueError, match=r"`skeleton` must have limbs.* dot has none; `hand_openpose` and `face_openpose`"
+    ):
         openpose(tiny, skeleton=Skeleton("dot", keypoints=["dot"]))
 
 

@@ -1,11 +1,23 @@
-"""People as JSON: field by field, as OpenPose and COCO write them."""
+"""People as JSON: field by field, as OpenPose and COCO write them, and read back."""
 
 import json
 
 import numpy as np
 import pytest
 
-from keras_openpose import BODY_25, COCO_18, MPI_15, Poses, poses_to_coco, poses_to_openpose
+from keras_openpose import (
+    BODY_25,
+    COCO_18,
+    FACE_70,
+    HAND_21,
+    MPI_15,
+    Poses,
+    WholeBody,
+    poses_from_openpose,
+    poses_to_coco,
+    poses_to_openpose,
+)
+from keras_openpose.poses import unseen
 from keras_openpose.skeletons import COCO_KEYPOINTS
 
 # The channel of OpenPose's networks that gives each of COCO's keypoints (CMU's evaluation).
@@ -58,6 +70,84 @@ def test_openpose_keeps_the_order_of_the_skeleton(skeleton):
     row = poses_to_openpose(numbered(skeleton))["people"][0]["pose_keypoints_2d"]
     assert row[::3] == [10 * n for n in range(skeleton.num_keypoints)]
     assert row[1::3] == [1000 + n for n in range(skeleton.num_keypoints)]
+
+
+def whole(people=2):
+    """Whole bodies in which the second person's left hand and face were not looked at."""
+    left, right, faces = (numbered(skeleton, people) for skeleton in (HAND_21, HAND_21, FACE_70))
+    for poses in (left, faces):
+        without(poses, 1, np.arange(poses.skeleton.num_keypoints))
+    return WholeBody(numbered(BODY_25, people), left, right, faces)
+
+
+def test_openpose_writes_hands_and_faces_and_zeros_where_not_looked_at():
+    one, other = poses_to_openpose(whole())["people"]
+    for key, count in (("hand_left", 21), ("hand_right", 21), ("face", 70), ("pose", 25)):
+        row = np.reshape(one[f"{key}_keypoints_2d"], (count, 3))
+        np.testing.assert_array_equal(row[:, 0], 10 * np.arange(count))
+        np.testing.assert_array_equal(row[:, 1], 1000 + np.arange(count))
+        assert one[f"{key}_keypoints_3d"] == []
+    assert other["hand_left_keypoints_2d"] == [0] * 63
+    assert other["face_keypoints_2d"] == [0] * 210
+    assert other["hand_right_keypoints_2d"][:3] == [1, 1000, 0.5]
+
+
+def same(one, other):
+    np.testing.assert_array_equal(one.keypoints, other.keypoints)
+    np.testing.assert_allclose(one.scores, other.scores, atol=5e-4)  # written to 3 decimals
+    assert one.skeleton is other.skeleton
+
+
+@pytest.mark.parametrize("skeleton", [COCO_18, BODY_25, MPI_15], ids=lambda skeleton: skeleton.name)
+def test_bodies_come_back_from_the_form_of_openpose(skeleton):
+    poses = without(numbered(skeleton, people=3), 1, 4)
+    again = poses_from_openpose(json.loads(json.dumps(poses_to_openpose(poses))), skeleton=skeleton)
+    order = [0, 2, 1]  # best first: the second lacks a keypoint
+    same(again, poses[order])
+    assert again.pose_scores == pytest.approx(poses.scores[order].sum(axis=1))
+    assert again.ids is None
+    tracked = Poses(poses.keypoints, poses.scores, poses.pose_scores, skeleton, np.array([7, 3, 0]))
+    assert poses_from_openpose(poses_to_openpose(tracked), skeleton=skeleton).ids.tolist() == [7, 0, 3]
+
+
+def test_whole_bodies_come_back_from_the_form_of_openpose():
+    people = whole()
+    again = poses_from_openpose(json.loads(json.dumps(poses_to_openpose(people))), skeleton=BODY_25)
+    for part in ("body", "left_hands", "right_hands", "faces"):
+        same(getattr(again, part), getattr(people, part))
+    assert again.face_boxes is None
+    assert poses_to_openpose(again) == poses_to_openpose(people)
+
+
+def test_a_file_of_openpose_with_hands_alone_is_read():
+    """As OpenPose writes it with `--hand`: faces are empty lists."""
+    body, left, right = [5, 6, 0.5] + [0] * 72, [1, 2, 0.25] * 21, [0] * 63
+    person = {"person_id": [-1], "pose_keypoints_2d": body, "face_keypoints_2d": []}
+    person |= {"hand_left_keypoints_2d": left, "hand_right_keypoints_2d": right, "pose_keypoints_3d": []}
+    found = poses_from_openpose({"version": 1.3, "people": [person]}, skeleton=BODY_25)
+    assert found.body.keypoints[0, 0].tolist() == [5, 6]
+    assert np.isnan(found.body.keypoints[0, 1:]).all()
+    assert found.left_hands.keypoints[0].tolist() == [[1, 2]] * 21
+    same(found.right_hands, unseen(1, HAND_21))
+    same(found.faces, unseen(1, FACE_70))
+
+
+def test_a_file_without_people_is_nobody():
+    assert len(poses_from_openpose({"version": 1.3, "people": []})) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], r"`content` must be a dict whose `people` .* Received: \[\]"),
+        ({"annotations": []}, r"`content` must be a dict .*annotations"),
+        ({"people": [{"pose_keypoints": [1, 2, 3]}]}, "since version 1.1"),
+        (poses_to_openpose(numbered(BODY_25)), r"18 keypoints of COCO_18, 54 .*: 75 numbers.* 75 of BODY_25"),
+    ],
+)
+def test_what_openpose_did_not_write_is_refused(content, message):
+    with pytest.raises(ValueError, match=message):
+        poses_from_openpose(content)
 
 
 # COCO

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pycocotools.cocoeval import Params
 
-from keras_openpose import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
+from keras_openpose import BODY_25, COCO_18, FACE_70, HAND_21, MPI_15, Skeleton
 from keras_openpose.skeletons import COCO_KEYPOINTS
 
 # CMU OpenPose, src/openpose/pose/poseParameters.cpp, as it abbreviates.
@@ -77,7 +77,7 @@ def test_limbs_stand_in_the_order_of_the_published_paf_channels(skeleton):
 
 @pytest.mark.parametrize(
     ("skeleton", "heatmaps", "pafs"),
-    [(COCO_18, 19, 38), (BODY_25, 26, 52), (MPI_15, 16, 28), (HAND_21, 22, 40)],
+    [(COCO_18, 19, 38), (BODY_25, 26, 52), (MPI_15, 16, 28), (HAND_21, 22, 40), (FACE_70, 71, 126)],
 )
 def test_the_published_networks_have_as_many_channels(skeleton, heatmaps, pafs):
     assert (skeleton.num_keypoints + 1, 2 * skeleton.num_limbs) == (heatmaps, pafs)
@@ -101,7 +101,7 @@ def test_a_limb_from_left_to_right_turns_round_in_a_mirrored_image():
     assert signs.tolist() == [1, -1, 1, -1, 1, -1]
 
 
-@pytest.mark.parametrize("skeleton", [COCO_18, BODY_25, MPI_15, HAND_21, YOKE], ids=by_name)
+@pytest.mark.parametrize("skeleton", [COCO_18, BODY_25, MPI_15, HAND_21, FACE_70, YOKE], ids=by_name)
 def test_mirrored_maps_are_the_maps_of_mirrored_people(skeleton, draw_maps):
     height, width = 12, 20
     person = np.random.default_rng(0).uniform(
@@ -116,6 +116,32 @@ def test_mirrored_maps_are_the_maps_of_mirrored_people(skeleton, draw_maps):
     keypoints = [*skeleton.flip_keypoints, skeleton.num_keypoints]
     np.testing.assert_allclose(heatmaps[:, ::-1, keypoints], expected_heatmaps, atol=1e-6)
     np.testing.assert_allclose(pafs[:, ::-1, channels] * signs, expected_pafs, atol=1e-6)
+
+
+def chain(first, last, *, closed=False):
+    pairs = [[n, n + 1] for n in range(first, last)]
+    return [*pairs, [last, first]] if closed else pairs
+
+
+def test_the_lines_of_a_face_are_the_published_ones():
+    """CMU OpenPose, face/faceParameters.hpp, FACE_PAIRS_RENDER."""
+    lines = [(0, 16), (17, 21), (22, 26), (27, 30), (31, 35)]
+    rings = [(36, 41), (42, 47), (48, 59), (60, 67)]
+    expected = [pair for line in lines for pair in chain(*line)]
+    expected += [pair for ring in rings for pair in chain(*ring, closed=True)]
+    assert FACE_70.limb_indices.tolist() == expected
+
+
+def test_a_mirrored_face_has_its_points_in_the_places_of_multi_pie():
+    pairs = [(n, 16 - n) for n in range(8)] + [(17 + n, 26 - n) for n in range(5)] + [(31, 35), (32, 34)]
+    pairs += zip((36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46), strict=True)
+    pairs += [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64), (61, 63), (65, 67), (68, 69)]
+    expected = np.arange(70)
+    for one, other in pairs:
+        expected[one], expected[other] = other, one
+    assert FACE_70.flip_keypoints.tolist() == expected.tolist()
+    assert FACE_70.keypoints[36:48:6] == ("right_eye_1", "left_eye_1")
+    assert FACE_70.keypoints[-2:] == ("right_pupil", "left_pupil")
 
 
 def test_the_neck_lies_midway_between_the_shoulders():

@@ -6,7 +6,19 @@ import dataclasses
 import numpy as np
 import pytest
 
-from keras_openpose import BODY_25, COCO_18, Poses, Skeleton, draw_heatmaps, draw_pafs, draw_poses
+from keras_openpose import (
+    BODY_25,
+    COCO_18,
+    FACE_70,
+    HAND_21,
+    Poses,
+    Skeleton,
+    WholeBody,
+    draw_heatmaps,
+    draw_pafs,
+    draw_poses,
+)
+from keras_openpose.poses import unseen
 
 BLACK = np.zeros((120, 160, 3), np.uint8)
 NAN = (np.nan, np.nan)
@@ -148,6 +160,71 @@ def test_people_over_the_border_and_far_outside_are_cut_off(arm):
 def test_no_one_leaves_the_photograph_as_it_is(arm):
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
     np.testing.assert_array_equal(draw_poses(image, poses_of(np.zeros((0, 3, 2)), arm)), image)
+
+
+# Whole bodies
+
+LARGE = np.zeros((600, 800, 3), np.uint8)
+HAND, FACE = slice(400, None), slice(0, 250)  # columns
+
+
+def whole(hand_score=1.0, face_score=1.0):
+    """Someone with a neck and a hip, a left hand in the right half of the picture and a face on the left."""
+    body = body_with({"neck": (300, 100), "right_hip": (300, 500)})
+    hand, face = unseen(1, HAND_21), unseen(1, FACE_70)
+    rng = np.random.default_rng(0)
+    for poses, corner, score in ((hand, (500, 50), hand_score), (face, (20, 50), face_score)):
+        poses.keypoints[0] = corner + 200 * rng.random((poses.skeleton.num_keypoints, 2))
+        poses.scores[0] = score
+    return WholeBody(body, hand, unseen(1, HAND_21), face)
+
+
+def test_hands_and_faces_are_drawn_with_the_body():
+    people = whole()
+    picture = draw_poses(LARGE, people).any(axis=-1)
+    assert picture[300, 300]  # between neck and hip
+    for poses, columns in ((people.left_hands, HAND), (people.faces, FACE)):
+        apart = draw_poses(LARGE, poses, thickness=2)[:, columns].any(axis=-1)
+        assert (apart & picture[:, columns]).sum() > 0.9 * apart.sum()
+
+
+@pytest.mark.parametrize(
+    ("thickness", "hand", "face"),
+    [
+        pytest.param(None, 3, 2, id="half of a 150th of the diagonal; a 100th of a face of 200 pixels"),
+        pytest.param(12, 4, 2, id="a 50th of a hand of 200 pixels"),
+        pytest.param(1, 1, 1, id="no finer than a pixel"),
+    ],
+)
+def test_lines_of_hands_and_faces_are_fine(thickness, hand, face):
+    people = whole()
+    for poses, left in ((people.left_hands, 500), (people.faces, 20)):
+        poses.keypoints[:] = np.nan
+        poses.keypoints[0, [0, 1, 5]] = (left, 100), (left + 200, 100), (left, 300)  # a line, and a point
+    picture = draw_poses(LARGE, people, thickness=thickness).max(axis=-1) > 127
+    for column, width in ((600, hand), (120, face)):
+        # Smoothed edges add a pixel each.
+        assert picture[90:110, column].sum() == pytest.approx(width, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("hand_score", "face_score", "drawn"),
+    [
+        (0.2, 0.4, (True, True)),
+        (0.19, 0.4, (False, True)),
+        (0.2, 0.39, (True, False)),
+        (0, 0, (False, False)),
+    ],
+)
+def test_keypoints_of_low_score_are_hidden(hand_score, face_score, drawn):
+    picture = draw_poses(LARGE, whole(hand_score, face_score))
+    assert (picture[:, HAND].any(), picture[:, FACE].any()) == drawn
+
+
+def test_ids_of_whole_bodies_are_written():
+    people = whole()
+    people = dataclasses.replace(people, body=dataclasses.replace(people.body, ids=np.array([7])))
+    assert (draw_poses(LARGE, people) == 255).all(axis=-1)[:100, 250:400].any()
 
 
 # Photographs of every kind, for all three

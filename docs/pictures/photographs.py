@@ -9,10 +9,13 @@ import cv2
 import numpy as np
 
 import keras_openpose as ko
+from keras_openpose.crops import Crop
+from keras_openpose.squares import face_boxes, hand_boxes
 
 FOLDER = Path(__file__).parent
 PHOTOGRAPHS = Path(ko.__file__).parent / "photographs"
-LOOK = {"input_size": (384, 384), "flip": True, "refine": True}
+SIZE = 384
+LOOK = {"input_size": (SIZE, SIZE), "flip": True, "refine": True}
 
 
 def photographer(model):
@@ -31,6 +34,27 @@ def astronaut(model):
     write("astronaut.jpg", [image, ko.draw_poses(image, ko.predict_poses(model, image, **LOOK))])
 
 
+def crops(model):
+    """What the networks of hands and faces get to see: squares on the photographs, and what is cut out."""
+    image = ko.read_image(PHOTOGRAPHS / "photographer.jpg")
+    poses = ko.predict_poses(model, image, max_people=1, **LOOK)
+    right, left = (Crop(image, hand_boxes(poses, side)[0], side == "left") for side in ("right", "left"))
+    panels = [with_squares(image, poses, [right, left]), right.pixels(SIZE), left.pixels(SIZE)]
+    image = ko.read_image(PHOTOGRAPHS / "astronaut.jpg")
+    poses = ko.predict_poses(model, image, max_people=1, **LOOK)
+    face = Crop(image, face_boxes(poses)[0], mirrored=False)
+    write("crops.jpg", [*panels, with_squares(image, poses, [face]), face.pixels(SIZE)])
+
+
+def with_squares(image, poses, crops):
+    """The people, and the squares around their hands or faces."""
+    picture = ko.draw_poses(image, poses)
+    for crop in crops:
+        x, y, side, _ = (round(value) for value in crop.box)
+        cv2.rectangle(picture, (x, y), (x + side, y + side), (255, 255, 255), 3, cv2.LINE_AA)
+    return cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+
+
 def write(name, panels):
     """Writes RGB pictures side by side."""
     row = np.concatenate(panels, axis=1)
@@ -41,3 +65,4 @@ if __name__ == "__main__":
     network = ko.from_preset()
     photographer(network)
     astronaut(network)
+    crops(network)

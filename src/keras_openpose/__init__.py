@@ -17,13 +17,14 @@ from keras_openpose.decoding import decode_poses
 from keras_openpose.exported import load_exported
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
-from keras_openpose.people_json import poses_to_coco, poses_to_openpose
-from keras_openpose.poses import Poses
+from keras_openpose.people_json import poses_from_openpose, poses_to_coco, poses_to_openpose
+from keras_openpose.poses import Poses, WholeBody
 from keras_openpose.presets import list_presets
 from keras_openpose.samples import PoseSample
-from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
+from keras_openpose.skeletons import BODY_25, COCO_18, FACE_70, HAND_21, MPI_15, Skeleton
 from keras_openpose.video import predict_video
 from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
+from keras_openpose.whole_body import predict_whole_body
 from keras_openpose.writing import write_image
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         compact_openpose,
         convert_weights,
         efficientnet_openpose,
+        face_openpose,
         from_preset,
         hand_openpose,
         lightweight_openpose,
@@ -54,6 +56,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BODY_25",
     "COCO_18",
+    "FACE_70",
     "HAND_21",
     "MPI_15",
     "STAGE_MULTIPLIERS",
@@ -66,6 +69,7 @@ __all__ = [
     "Skeleton",
     "StageLoss",
     "StageMetric",
+    "WholeBody",
     "body_25",
     "coco_dataset",
     "compact_openpose",
@@ -77,6 +81,7 @@ __all__ = [
     "efficientnet_openpose",
     "evaluate_coco",
     "export_model",
+    "face_openpose",
     "from_preset",
     "hand_openpose",
     "lightweight_openpose",
@@ -87,10 +92,12 @@ __all__ = [
     "mobilenet_openpose",
     "openpose",
     "pose_dataset",
+    "poses_from_openpose",
     "poses_to_coco",
     "poses_to_openpose",
     "predict_poses",
     "predict_video",
+    "predict_whole_body",
     "read_image",
     "synthetic_people",
     "train",
@@ -114,6 +121,7 @@ _AT_FIRST_USE = {
     "efficientnet_openpose": "models",
     "evaluate_coco": "evaluation",
     "export_model": "export",
+    "face_openpose": "models",
     "from_preset": "models",
     "hand_openpose": "models",
     "lightweight_openpose": "models",

@@ -148,8 +148,11 @@ def decode_poses(
             raise ValueError(f"`{argument}` must be {rule}. Received: {value}.")
     if heatmap_sigma:
         heatmaps = cv2.GaussianBlur(heatmaps, (0, 0), heatmap_sigma, borderType=cv2.BORDER_REPLICATE)
+    one_body = skeleton.num_limbs and not pafs.shape[-1]
+    if one_body:  # enlarging does not double a peak: lower ones cannot become the highest
+        peak_threshold = np.maximum(peak_threshold, heatmaps.max(axis=(0, 1)) / 2)
     peaks = _find_peaks(heatmaps, peak_threshold)
-    if skeleton.num_limbs and not pafs.shape[-1]:
+    if one_body:
         bodies = _highest_peaks(peaks)
     else:
         limbs = _find_limbs(pafs, peaks, skeleton, num_samples, sample_threshold, sample_fraction)
@@ -192,7 +195,7 @@ def _checked(heatmaps, pafs, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray
     return maps["heatmaps"], maps["pafs"]
 
 
-def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
+def _find_peaks(heatmaps: np.ndarray, threshold: float | np.ndarray) -> _Peaks:
     """Local maxima of the heatmaps enlarged twice, placed between the fine cells by a parabola."""
     height, width, channels = heatmaps.shape
     y, x, keypoint = np.unravel_index(_find_seeds(heatmaps, threshold), heatmaps.shape)
@@ -217,7 +220,7 @@ def _find_peaks(heatmaps: np.ndarray, threshold: float) -> _Peaks:
     return _Peaks(keypoint[kept], cells.astype(np.float32), near[kept, 4])
 
 
-def _find_seeds(heatmaps: np.ndarray, threshold: float) -> np.ndarray:
+def _find_seeds(heatmaps: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
     """Cells not lower than the four beside them, as indices into the flattened heatmaps."""
     channels, flat = heatmaps.shape[-1], heatmaps.reshape(-1)
     before, after = (cv2.dilate(heatmaps, kernel).reshape(heatmaps.shape) for kernel in (_BEFORE, _AFTER))

@@ -45,8 +45,8 @@ def predict_poses(
 
     Args:
         model: a network of this package, any model with its inputs and outputs, or an exported one
-            (`load_exported`). One without PAFs, `hand_openpose`, takes a photograph for a crop of one
-            hand: the highest peak of each heatmap is a keypoint of it.
+            (`load_exported`). One without PAFs, `hand_openpose` or `face_openpose`, takes a photograph
+            for a crop of one hand or face: the highest peak of each heatmap is a keypoint of it.
         images: one photograph, or an iterable or batch of them, of any sizes: paths, images of PIL, or
             arrays `(height, width, 3)` of RGB from 0 to 255 (grey, RGBA and 16-bit arrays are converted).
         skeleton: who a person is. Defaults to `COCO_18`.
@@ -88,19 +88,15 @@ def predict_poses(
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
     if (flip or refine) and "pafs" not in model.output:
         raise ValueError(
-            "`flip` and `refine` need a network with PAFs. This one sees a single right hand, which mirrored "
-            "would be a left one."
+            "`flip` and `refine` need a network with PAFs. This one sees a single hand or face, and a right "
+            "hand, mirrored, would be a left one."
         )
     if refine and any(side not in (None, _LOOK_SIZE) for side in model.input_shape[1:3]):
         raise ValueError(
             f"`refine` needs a network that takes images of {_LOOK_SIZE}×{_LOOK_SIZE}. This one takes "
             f"{tuple(model.input_shape[1:3])} only."
         )
-    single = (
-        isinstance(images, (str, os.PathLike))
-        or not isinstance(images, Iterable)
-        or getattr(images, "ndim", 1) in (0, 2, 3)  # arrays, and tensors of any backend
-    )
+    single = is_one_photograph(images)
     images = iter([images] if single else images)
     own = model.input_shape[1:3]
     multiples = [_STRIDE if side and side % _MULTIPLE else _MULTIPLE for side in own]
@@ -131,6 +127,15 @@ def _input_size(model: Network, input_size: tuple[int, int] | None) -> tuple[int
             f"`input_size` must be (height, width), at least {_MULTIPLE}. Received: {input_size}."
         )
     return tuple(input_size)
+
+
+def is_one_photograph(images: Photograph | Iterable[Photograph]) -> bool:
+    """Whether it is one photograph, not several."""
+    return (
+        isinstance(images, (str, os.PathLike))
+        or not isinstance(images, Iterable)
+        or getattr(images, "ndim", 1) in (0, 2, 3)  # arrays, and tensors of any backend
+    )
 
 
 def load_photograph(image: Photograph) -> np.ndarray:

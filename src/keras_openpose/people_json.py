@@ -1,23 +1,33 @@
-"""People as JSON: in OpenPose's own form and in COCO's."""
+"""People as JSON: in OpenPose's own form, there and back, and in COCO's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from keras_openpose.poses import Poses
-from keras_openpose.skeletons import COCO_KEYPOINTS
+from keras_openpose.poses import Poses, WholeBody
+from keras_openpose.skeletons import BODY_25, COCO_18, COCO_KEYPOINTS, FACE_70, HAND_21, MPI_15, Skeleton
+
+_BODY, _FACE = "pose_keypoints_2d", "face_keypoints_2d"
+_LEFT_HAND, _RIGHT_HAND = "hand_left_keypoints_2d", "hand_right_keypoints_2d"
+# In the order of OpenPose's files; those of three dimensions stay empty.
+_FIELDS = (
+    _BODY, _FACE, _LEFT_HAND, _RIGHT_HAND, "pose_keypoints_3d", "face_keypoints_3d",
+    "hand_left_keypoints_3d", "hand_right_keypoints_3d",
+)  # fmt: skip
 
 
-def poses_to_openpose(poses: Poses) -> dict:
+def poses_to_openpose(poses: Poses | WholeBody) -> dict:
     """The people of an image as OpenPose writes them with `--write_json`.
 
     Args:
-        poses: the people.
+        poses: the people, or their whole bodies.
 
     Returns:
         A dict of `version` and `people`. `pose_keypoints_2d` holds x, y and score of every keypoint in
         the order of the skeleton, three zeros where it is absent; `person_id` the person's id, or −1
-        without. (CMU OpenPose, doc/02_output.md, version 1.3; hands and faces are empty.)
+        without. Of whole bodies, `face_keypoints_2d`, `hand_left_keypoints_2d` and
+        `hand_right_keypoints_2d` hold the same of faces and hands, else they are empty. (CMU OpenPose,
+        doc/02_output.md, version 1.3.)
 
     Example:
         ```python
@@ -28,19 +38,89 @@ def poses_to_openpose(poses: Poses) -> dict:
         assert poses_to_openpose(nobody)["people"] == []
         ```
     """
-    empty = ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d", "pose_keypoints_3d",
-             "face_keypoints_3d", "hand_left_keypoints_3d", "hand_right_keypoints_3d")  # fmt: skip
-    rows = np.concatenate([np.nan_to_num(poses.keypoints), poses.scores[..., None]], axis=-1)
-    ids = [-1] * len(poses) if poses.ids is None else poses.ids.tolist()
+    body = poses.body
+    rows = {_BODY: _rows(body)}
+    if isinstance(poses, WholeBody):
+        rows[_FACE] = _rows(poses.faces)
+        rows[_LEFT_HAND], rows[_RIGHT_HAND] = _rows(poses.left_hands), _rows(poses.right_hands)
+    ids = [-1] * len(body) if body.ids is None else body.ids.tolist()
     people = [
-        {
-            "person_id": [one],
-            "pose_keypoints_2d": np.round(row.ravel(), 3).tolist(),
-            **{key: [] for key in empty},
-        }
-        for one, row in zip(ids, rows, strict=True)
+        {"person_id": [one], **{key: rows[key][n] if key in rows else [] for key in _FIELDS}}
+        for n, one in enumerate(ids)
     ]
     return {"version": 1.3, "people": people}
+
+
+def _rows(poses: Poses) -> list[list[float]]:
+    """Of each, x, y and score of every keypoint; zeros where it is absent."""
+    rows = np.concatenate([np.nan_to_num(poses.keypoints), poses.scores[..., None]], axis=-1)
+    return [row.ravel().tolist() for row in rows.astype(float).round(3)]
+
+
+def poses_from_openpose(content: Mapping, *, skeleton: Skeleton = COCO_18) -> Poses | WholeBody:
+    """The people of a JSON file that OpenPose, `poses_to_openpose` or `keras-openpose detect` wrote.
+
+    Args:
+        content: the file as `json.load` gives it.
+        skeleton: who a person of the file is. Defaults to `COCO_18`; OpenPose's own default is `BODY_25`.
+
+    Returns:
+        A `WholeBody` if anyone in the file has hands or a face, else `Poses`, as of a file without people.
+        OpenPose does not write how sure a person is: `pose_scores` are the sums of the keypoints' scores,
+        and people are sorted by them.
+
+    Raises:
+        ValueError: it is not the content of such a file, or of another skeleton.
+
+    Example:
+        ```python
+        import numpy as np
+        from keras_openpose import COCO_18, Poses, poses_from_openpose, poses_to_openpose
+
+        keypoints = np.full((1, 18, 2), np.nan)
+        keypoints[0, 0] = 12, 34  # the nose
+        poses = Poses(keypoints, (keypoints[..., 0] > 0) * 0.5, np.ones(1), COCO_18)
+        again = poses_from_openpose(poses_to_openpose(poses))
+        assert again.keypoints[0, 0].tolist() == [12, 34] and again.pose_scores[0] == 0.5
+        ```
+    """
+    people = content.get("people") if isinstance(content, Mapping) else None
+    if not isinstance(people, Sequence) or not all(_BODY in person for person in people):
+        raise ValueError(
+            f"`content` must be a dict whose `people` are dicts with `{_BODY}`, as OpenPose writes since "
+            f"version 1.1. Received: {str(content)[:100]}."
+        )
+    body = _read(people, _BODY, skeleton)
+    best_first = np.argsort(-body.pose_scores, kind="stable")
+    ids = np.array([person.get("person_id", [-1])[0] for person in people], int)
+    if len(ids) and ids.min() >= 0:
+        body = Poses(body.keypoints, body.scores, body.pose_scores, skeleton, ids)
+    if not any(person.get(key) for person in people for key in (_FACE, _LEFT_HAND, _RIGHT_HAND)):
+        return body[best_first]
+    parts = [
+        _read(people, key, part)
+        for key, part in ((_LEFT_HAND, HAND_21), (_RIGHT_HAND, HAND_21), (_FACE, FACE_70))
+    ]
+    return WholeBody(*(rows[best_first] for rows in (body, *parts)))
+
+
+def _read(people: Sequence[Mapping], key: str, skeleton: Skeleton) -> Poses:
+    """The rows of one kind; NaN for those that have none."""
+    rows = np.zeros((len(people), skeleton.num_keypoints, 3))
+    for row, person in zip(rows, people, strict=True):
+        numbers = person.get(key) or []
+        if len(numbers) not in (0, row.size):
+            sizes = ", ".join(f"{3 * one.num_keypoints} of {one.name}" for one in (BODY_25, COCO_18, MPI_15))
+            raise ValueError(
+                f"`{key}` must hold x, y and score of the {skeleton.num_keypoints} keypoints of "
+                f"{skeleton.name}, {row.size} numbers, or nothing. Received: {len(numbers)} numbers. Bodies, "
+                f"by `skeleton`: {sizes}."
+            )
+        if len(numbers):
+            row[:] = np.reshape(numbers, row.shape)
+    seen = rows[..., 2] > 0
+    scores = np.where(seen, rows[..., 2], 0)
+    return Poses(np.where(seen[..., None], rows[..., :2], np.nan), scores, scores.sum(axis=1), skeleton)
 
 
 def poses_to_coco(

@@ -1,5 +1,6 @@
-"""What detection returns: the people of one image."""
+"""What detection returns: the people of one image, and their hands and faces."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,10 +102,77 @@ class Poses:
         return {name: (x, y) for name, (x, y) in pairs if not np.isnan(x)}
 
     @property
+    def body(self) -> "Poses":
+        """The people themselves, as in a `WholeBody`: for code that takes either."""
+        return self
+
+    @property
     def boxes(self) -> np.ndarray:
         """Bounding box of each person's keypoints, `(people, 4)`: x, y, width, height in pixels."""
         low, high = _corners(self.keypoints)
         return np.concatenate([low, high - low], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class WholeBody:
+    """The people of one image with their hands and faces: row n of everything belongs to person n.
+
+    Hands and faces that were not looked at are rows of NaN with score 0: an arm or a head that is hidden, a
+    face too small, or no network for it. The `pose_scores` of hands and faces are the sums of their
+    keypoints' scores.
+
+    Args:
+        body: the people, best first.
+        left_hands: their left hands, with the skeleton `HAND_21`.
+        right_hands: their right hands.
+        faces: their faces, with the skeleton `FACE_70`.
+        left_hand_boxes: `(people, 4)`, the squares that were looked at: x, y, width, height in pixels,
+            NaN where none was. None where that is not known, as of people read from JSON.
+        right_hand_boxes: the same of the right hands.
+        face_boxes: the same of the faces.
+
+    Raises:
+        ValueError: a part has another number of rows than there are people.
+
+    Example:
+        ```python
+        import numpy as np
+        from keras_openpose import COCO_18, FACE_70, HAND_21, Poses, WholeBody
+
+        def nobody(skeleton):
+            count = skeleton.num_keypoints
+            return Poses(np.zeros((0, count, 2)), np.zeros((0, count)), np.zeros(0), skeleton)
+
+        people = WholeBody(nobody(COCO_18), nobody(HAND_21), nobody(HAND_21), nobody(FACE_70))
+        assert len(people) == 0
+        ```
+    """
+
+    body: Poses
+    left_hands: Poses
+    right_hands: Poses
+    faces: Poses
+    left_hand_boxes: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    right_hand_boxes: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    face_boxes: np.ndarray | None = dataclasses.field(default=None, repr=False)
+
+    def __post_init__(self):
+        for part in dataclasses.fields(self):
+            rows = getattr(self, part.name)
+            if rows is not None and len(rows) != len(self.body):
+                raise ValueError(
+                    f"`{part.name}` must have a row for each of the {len(self.body)} people. "
+                    f"Received: {len(rows)} rows."
+                )
+
+    def __len__(self) -> int:
+        return len(self.body)
+
+
+def unseen(people: int, skeleton: Skeleton) -> Poses:
+    """So many rows of people, hands or faces without any keypoint."""
+    shape = (people, skeleton.num_keypoints)
+    return Poses(np.full((*shape, 2), np.nan), np.zeros(shape), np.zeros(people), skeleton)
 
 
 def oks_spread(keypoints: np.ndarray, sigmas: np.ndarray) -> np.ndarray:

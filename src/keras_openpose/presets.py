@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
+from keras_openpose.skeletons import BODY_25, COCO_18, FACE_70, HAND_21, MPI_15, Skeleton
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,20 @@ PRESETS = {
             licence=_CMU_LICENCE,
             ap=None,
             ap_protocol="none: COCO's keypoints have no hands",
+        ),
+        Preset(
+            name="face_70",
+            network="face_openpose",
+            skeleton=FACE_70,
+            formats=_CMU_FORMATS,
+            downloads=(
+                *_cmu("face/pose_iter_116000.caffemodel", "e747180d728fa4e4418c465828384333"),
+                _annotator("facenet", "8beb52e548624ffcc4aed12af7aee7dcbfaeea420c75609fee999fe7add79d43"),
+            ),
+            size=153_800_000,
+            licence=_CMU_LICENCE,
+            ap=None,
+            ap_protocol="none: COCO's keypoints have no faces",
         ),
         Preset(
             name="lightweight_coco",

@@ -311,3 +311,49 @@ HAND_21 = Skeleton(
         0.021, 0.021, 0.032, 0.020, 0.019, 0.022, 0.031,
     ),
 )  # fmt: skip
+
+# CMU OpenPose, face/faceParameters.hpp: the 68 points of Multi-PIE, in its order, and the pupils. The
+# network looks at one face at a time and has no PAFs; the limbs serve drawing. Sigmas: COCO-WholeBody,
+# face; the pupils, which it does not have, get that of COCO's eyes.
+_FACE_PARTS = {
+    "jaw": 17, "right_brow": 5, "left_brow": 5, "nose_bridge": 4, "nostril": 5, "right_eye": 6, "left_eye": 6,
+    "outer_lip": 12, "inner_lip": 8,
+}  # fmt: skip
+_FACE_RINGS = ("right_eye", "left_eye", "outer_lip", "inner_lip")
+# The points of a part that its points 1, 2, 3 ... change places with in a mirrored image.
+_FACE_MIRROR = (
+    ("jaw", "jaw", range(17, 0, -1)),
+    ("right_brow", "left_brow", (5, 4, 3, 2, 1)),
+    ("nostril", "nostril", (5, 4, 3, 2, 1)),
+    ("right_eye", "left_eye", (4, 3, 2, 1, 6, 5)),
+    ("outer_lip", "outer_lip", (7, 6, 5, 4, 3, 2, 1, 12, 11, 10, 9, 8)),
+    ("inner_lip", "inner_lip", (5, 4, 3, 2, 1, 8, 7, 6)),
+)
+FACE_70 = Skeleton(
+    "FACE_70",
+    keypoints=[
+        *(f"{part}_{n}" for part, count in _FACE_PARTS.items() for n in range(1, count + 1)),
+        "right_pupil", "left_pupil",
+    ],
+    limbs=[
+        (f"{part}_{n}", f"{part}_{n % count + 1}")
+        for part, count in _FACE_PARTS.items()
+        for n in range(1, count + (part in _FACE_RINGS))
+    ],
+    flips=[
+        *(
+            (f"{part}_{n}", f"{other}_{mirrored}")
+            for part, other, order in _FACE_MIRROR
+            for n, mirrored in enumerate(order, 1)
+            if part != other or n < mirrored
+        ),
+        ("right_pupil", "left_pupil"),
+    ],
+    sigmas=(
+        0.042, 0.043, 0.044, 0.043, 0.040, 0.035, 0.031, 0.025, 0.020, 0.023, 0.029, 0.032, 0.037, 0.038,
+        0.043, 0.041, 0.045, 0.013, 0.012, 0.011, 0.011, 0.012, 0.012, 0.011, 0.011, 0.013, 0.015, 0.009,
+        0.007, 0.007, 0.007, 0.012, 0.009, 0.008, 0.016, 0.010, 0.017, 0.011, 0.009, 0.011, 0.009, 0.007,
+        0.013, 0.008, 0.011, 0.012, 0.010, 0.034, 0.008, 0.008, 0.009, 0.008, 0.008, 0.007, 0.010, 0.008,
+        0.009, 0.009, 0.009, 0.007, 0.007, 0.008, 0.011, 0.008, 0.008, 0.008, 0.010, 0.008, 0.025, 0.025,
+    ),
+)  # fmt: skip

@@ -14,9 +14,10 @@ import numpy as np
 
 from keras_openpose.forward import Network
 from keras_openpose.inference import check_prediction, load_photograph, predict_poses
-from keras_openpose.poses import Poses
+from keras_openpose.poses import Poses, WholeBody
 from keras_openpose.skeletons import COCO_18, Skeleton
 from keras_openpose.tracking import PoseTracker
+from keras_openpose.whole_body import PartFinder
 from keras_openpose.writing import write_whole
 
 _Item = TypeVar("_Item")
@@ -30,12 +31,14 @@ def predict_video(
     video: int | str | os.PathLike | Iterable[np.ndarray],
     *,
     skeleton: Skeleton = COCO_18,
+    hands: Network | None = None,
+    face: Network | None = None,
     memory: int = 15,
     smooth: bool = False,
     fps: float | None = None,
     batch_size: int | None = None,
     **predict,
-) -> Iterator[tuple[np.ndarray, Poses]]:
+) -> Iterator[tuple[np.ndarray, Poses | WholeBody]]:
     """Find the people of a video, frame by frame, with identities that stay with them.
 
     Poses of successive frames are matched by OKS, where everybody is expected to move on as before. The
@@ -48,18 +51,23 @@ def predict_video(
             (`rtsp://...`), or any iterable of frames, `(height, width, 3)`, RGB from 0 to 255. Frames are
             copied: the iterable may use one array for all.
         skeleton: who a person is. Defaults to `COCO_18`.
+        hands: a network of one right hand, as `predict_whole_body` takes it. The squares around hands are
+            steadied by the hands of the frame before, as in OpenPose. Defaults to none: no hands.
+        face: a network of one face. Defaults to none: no faces.
         memory: frames that somebody may be out of sight and come back under the same id. Defaults to 15.
-        smooth: filter the keypoints by the one-euro filter, so that they tremble less.
+        smooth: filter the keypoints of bodies by the one-euro filter, so that they tremble less.
         fps: frames a second, for the filter. Defaults to what the video states, else 25.
         batch_size: frames that run at once. Defaults to 8, for cameras and streams to 1.
         **predict: arguments of `predict_poses` and, through it, of `decode_poses`.
 
     Returns:
-        An iterator of frames, RGB, and their `Poses` with `ids`, counted from 0.
+        An iterator of frames, RGB, and their `Poses` with `ids`, counted from 0; with `hands` or `face`, of
+        frames and each a `WholeBody`, whose `body` has the ids.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the video cannot be read, or an argument is out of range.
+        ValueError: the video cannot be read, an argument is out of range, or the skeleton lacks what hands
+            or faces need.
         TypeError: there is no such argument.
 
     Example:
@@ -89,15 +97,23 @@ def predict_video(
     frames = VideoReader(video) if isinstance(video, (int, str, os.PathLike)) else video
     fps = fps or getattr(frames, "fps", 25.0)
     tracker = PoseTracker(skeleton, memory=memory, smooth=fps if smooth else None)
+    parts = None
+    if hands is not None or face is not None:
+        parts = PartFinder(skeleton, hands=hands, face=face, batch_size=batch_size or 8)
     size = batch_size or (1 if getattr(frames, "live", False) else 8)
     if not isinstance(frames, VideoReader):
         frames = (np.array(load_photograph(frame)) for frame in frames)
 
-    def find(batches: Iterable[list[np.ndarray]]) -> Iterator[tuple[np.ndarray, Poses]]:
+    def find(batches: Iterable[list[np.ndarray]]) -> Iterator[tuple[np.ndarray, Poses | WholeBody]]:
+        before = None
         for batch in batches:
             found = predict_poses(model, batch, skeleton=skeleton, batch_size=size, **predict)
             for frame, poses in zip(batch, found, strict=True):
-                yield frame, tracker.update(poses)
+                people = tracker.update(poses)
+                if parts:
+                    (people,) = parts.find([frame], [people], before)
+                    before = people
+                yield frame, people
 
     return _ahead(find(_ahead(_batches_until_error(frames, size), 1)), size)
 

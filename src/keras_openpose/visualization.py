@@ -1,17 +1,27 @@
 """Pictures of people and of maps: arrays in, image out."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
 from keras_openpose.images import to_rgb
-from keras_openpose.poses import Poses
+from keras_openpose.poses import Poses, WholeBody
 
 # Lines are drawn in sixteenths of a pixel.
 _SHIFT = 4
+# Keypoints of hands and faces with lower scores are not drawn (CMU OpenPose, flags.hpp:
+# `hand_render_threshold`, `face_render_threshold`).
+_HAND_SEEN, _FACE_SEEN = 0.2, 0.4
+# A limb is at most this part of its body's, hand's or face's longer side thick.
+_BODY_PART, _HAND_PART, _FACE_PART = 1 / 25, 1 / 50, 1 / 100
 
 
-def draw_poses(image: np.ndarray, poses: Poses, *, thickness: int | None = None) -> np.ndarray:
+def draw_poses(image: np.ndarray, poses: Poses | WholeBody, *, thickness: int | None = None) -> np.ndarray:
     """Draw people over an image, each limb in its colour, and their ids where they have any.
+
+    Of a `WholeBody`, hands and faces too, in lines at most half as thick: keypoints of hands with a score of
+    0.2 or more, of faces with 0.4 or more.
 
     Args:
         image: `(height, width, 3)`, RGB from 0 to 255, or grey. Zeros give skeletons on black.
@@ -42,13 +52,28 @@ def draw_poses(image: np.ndarray, poses: Poses, *, thickness: int | None = None)
         raise ValueError(f"`thickness` must be at least 1. Received: {thickness}.")
     picture = _canvas(image)
     widest = max(1, round(np.hypot(*picture.shape[:2]) / 150))
+    _draw_limbs(picture, poses.body, thickness, widest, _BODY_PART)
+    if isinstance(poses, WholeBody):
+        fine = max(1, (thickness or widest) // 2)
+        _draw_limbs(picture, _clear(poses.left_hands, _HAND_SEEN), None, fine, _HAND_PART)
+        _draw_limbs(picture, _clear(poses.right_hands, _HAND_SEEN), None, fine, _HAND_PART)
+        _draw_limbs(picture, _clear(poses.faces, _FACE_SEEN), None, fine, _FACE_PART)
+    if poses.body.ids is not None:
+        for person, box in zip(poses.body.ids, poses.body.boxes, strict=True):
+            if not np.isnan(box).any():  # someone without any keypoint
+                _write_above(picture, str(person), box, thickness or widest)
+    return picture
+
+
+def _draw_limbs(picture: np.ndarray, poses: Poses, thickness: int | None, widest: int, part: float):
+    """Draw in place, as thick as asked for, else by the size of each, up to the widest."""
     skeleton = poses.skeleton
     drawn = [n for n, limb in enumerate(skeleton.limbs) if limb not in skeleton.auxiliary_limbs]
     limb_colors, point_colors = _colors(len(skeleton.limbs)), _colors(skeleton.num_keypoints)
     for keypoints, box in zip(poses.keypoints, poses.boxes, strict=True):
         points = [None if np.isnan(xy).any() else _fixed(xy) for xy in keypoints]
         # The box of few keypoints says little.
-        small = len(points) - points.count(None) > 2 and max(1, round(box[2:].max() / 25))
+        small = len(points) - points.count(None) > 2 and max(1, round(box[2:].max() * part))
         width = thickness or min(widest, small or widest)
         for n in drawn:
             start, end = (points[index] for index in skeleton.limb_indices[n])
@@ -58,11 +83,12 @@ def draw_poses(image: np.ndarray, poses: Poses, *, thickness: int | None = None)
             if point:
                 radius = max(1, round(0.8 * width)) << _SHIFT
                 cv2.circle(picture, point, radius, color, cv2.FILLED, cv2.LINE_AA, _SHIFT)
-    if poses.ids is not None:
-        for person, box in zip(poses.ids, poses.boxes, strict=True):
-            if not np.isnan(box).any():  # someone without any keypoint
-                _write_above(picture, str(person), box, thickness or widest)
-    return picture
+
+
+def _clear(poses: Poses, threshold: float) -> Poses:
+    """Without the keypoints whose score is below the threshold."""
+    keypoints = np.where(poses.scores[..., None] >= threshold, poses.keypoints, np.nan)
+    return replace(poses, keypoints=keypoints)
 
 
 def _write_above(picture: np.ndarray, text: str, box: np.ndarray, thickness: int):

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from keras_openpose.cli.network import load_network, predict_options
+from keras_openpose.cli.network import load_network, load_parts, predict_options
 from keras_openpose.cli.problems import Problems
 from keras_openpose.cli.results import Results
 from keras_openpose.cli.window import Window
 from keras_openpose.images import read_image
 from keras_openpose.inference import predict_poses
-from keras_openpose.poses import Poses
+from keras_openpose.poses import Poses, WholeBody
 from keras_openpose.video import VideoReader, is_live, predict_video
+from keras_openpose.whole_body import predict_whole_body
 
 IMAGE_SUFFIXES = frozenset((
     ".avif", ".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff",
@@ -31,7 +32,8 @@ VIDEO_SUFFIXES = frozenset((
 ))  # fmt: skip
 _LISTED = IMAGE_SUFFIXES | _PHONE_SUFFIXES | VIDEO_SUFFIXES
 
-Find = Callable[[list[np.ndarray]], list[Poses]]
+People = Poses | WholeBody
+Find = Callable[[list[np.ndarray]], list[People]]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -49,12 +51,15 @@ def run(options: argparse.Namespace) -> int:
             results = Results(options.output, files, json_form=options.json, background=options.background)
     model, skeleton = load_network(options, problems)
     predict = predict_options(options)
+    parts = load_parts(options, problems)
     find = partial(predict_poses, model, skeleton=skeleton, **predict)
+    if parts:
+        find = partial(predict_whole_body, body=model, skeleton=skeleton, **parts, **predict)
     with problems.at(options.model or options.preset, fatal=True):
         find([np.zeros((16, 16, 3), np.uint8)])  # compiles for all sizes, lest the first photograph seem slow
     if sources:
         predict.pop("batch_size", None)  # a camera gives one frame at a time
-    find_video = partial(predict_video, model, skeleton=skeleton, smooth=options.smooth, **predict)
+    find_video = partial(predict_video, model, skeleton=skeleton, smooth=options.smooth, **parts, **predict)
     try:
         for is_video, paths in itertools.groupby(files, lambda path: path in sources or _is_video(path)):
             if not is_video:
@@ -135,12 +140,12 @@ def _detect_video(path: Path, source, find, results: Results | None, window: Win
     count = most = best = 0  # and no list of all: a stream may have no end
     found = find(video)
 
-    def frames() -> Iterator[tuple[np.ndarray, Poses]]:
+    def frames() -> Iterator[tuple[np.ndarray, People]]:
         nonlocal count, most, best
         with tqdm(total=video.frame_count or None, desc=path.name, unit="frame", disable=None) as progress:
             for frame, poses in found:
                 count, most = count + 1, max(most, len(poses))
-                best = max([best, *poses.pose_scores])
+                best = max([best, *poses.body.pose_scores])
                 yield frame, poses
                 progress.update()
                 if window and not window.show(frame, poses):
@@ -176,5 +181,5 @@ def _people(count: int) -> str:
     return "1 person" if count == 1 else f"{count} people"
 
 
-def _best(poses: Poses) -> str:
-    return f"best score {poses.pose_scores[0]:.1f}" if len(poses) else ""
+def _best(people: People) -> str:
+    return f"best score {people.body.pose_scores[0]:.1f}" if len(people) else ""

@@ -11,7 +11,7 @@ from keras_openpose.exported import is_exported, load_exported
 from keras_openpose.forward import Network, forward_pass
 from keras_openpose.models import from_preset
 from keras_openpose.presets import DEFAULT_PRESET, PRESETS
-from keras_openpose.skeletons import BODY_25, COCO_18, HAND_21, MPI_15, Skeleton
+from keras_openpose.skeletons import BODY_25, COCO_18, FACE_70, HAND_21, MPI_15, Skeleton
 
 _PREDICT_OPTIONS = (
     "input_size", "scales", "flip", "refine", "batch_size", "max_people",
@@ -42,9 +42,26 @@ def read_network(options: argparse.Namespace, problems: Problems) -> Network:
         return _read_model(options.model)
 
 
+def load_parts(options: argparse.Namespace, problems: Problems) -> dict[str, Network]:
+    """The networks of `--hands` and `--face`, by these names, and no others. Exits if one cannot be had."""
+    presets = {"hands": "hand_21", "face": "face_70"}
+    return {
+        part: _read_part(part, preset, getattr(options, f"{part}_file"), problems)
+        for part, preset in presets.items()
+        if getattr(options, part)
+    }
+
+
+def _read_part(part: str, preset: str, file: str | None, problems: Problems) -> Network:
+    with problems.at(file or f"--{part}", fatal=True):
+        if file is None or file.endswith(_WEIGHTS_ALONE):
+            return from_preset(preset, file=file)
+        return _read_model(file)
+
+
 def _skeleton_of(model: Network) -> Skeleton:
     """The skeleton, of those that presets have, whose maps the network gives."""
-    for skeleton in (BODY_25, MPI_15, HAND_21):
+    for skeleton in (BODY_25, MPI_15, HAND_21, FACE_70):
         with contextlib.suppress(ValueError):
             forward_pass(model, skeleton)
             return skeleton

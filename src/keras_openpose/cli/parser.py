@@ -14,6 +14,7 @@ _EXAMPLES = {
         keras-openpose detect holiday/ clip.mp4 --model my.keras --output found --json openpose
         keras-openpose detect crowd.jpg --scales 1 2 --flip --refine
         keras-openpose detect 0 --model network.tflite --show
+        keras-openpose detect photo.jpg --preset body_25 --hands --face --output found
     """,
     "evaluate": """
         keras-openpose evaluate coco/val2017 coco/annotations/person_keypoints_val2017.json \\
@@ -70,6 +71,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         options.parser.error("--file needs --preset; a network saved as .keras is named by --model alone")
     if options.command == "train":
         _refuse_without_effect(options)
+    for part in ("hands", "face"):
+        if getattr(options, f"{part}_file", None) and not getattr(options, part):
+            options.parser.error(f"--{part}-file needs --{part}")
     if getattr(options, "json", None) and not options.output:
         options.parser.error("--json needs --output, the folder to write to")
     if getattr(options, "background", None) == "black" and not (options.output or options.show):
@@ -135,6 +139,7 @@ def _add_detect(commands):
     path_help = "image, video, folder of both, number of a camera, or address of a stream (rtsp://...)"
     parser.add_argument("paths", nargs="+", metavar="PATH", help=path_help)
     _add_network(parser)
+    _add_hands_and_face(parser)
     _add_predict(parser)
     output = parser.add_argument_group("results")
     output.add_argument("--output", metavar="DIR", help="write drawn images and videos to this folder")
@@ -287,6 +292,15 @@ def _add_network(parser: argparse.ArgumentParser, add_new: Callable | None = Non
     group.add_argument("--file", metavar="FILE", help=file_help)
     if add_new:
         add_new(group, one)
+
+
+def _add_hands_and_face(parser: argparse.ArgumentParser):
+    group = parser.add_argument_group("hands and faces")
+    for part, preset in (("hands", "hand_21"), ("face", "face_70")):
+        look_help = f"look at the {part} of everybody, too, with the weights {preset}, which are downloaded"
+        group.add_argument(f"--{part}", action="store_true", help=look_help)
+        file_help = f"the published file of {preset} if you have it, or a network of one's own"
+        group.add_argument(f"--{part}-file", metavar="FILE", help=file_help)
 
 
 def _add_predict(parser: argparse.ArgumentParser):

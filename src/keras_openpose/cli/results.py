@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_openpose.people_json import poses_to_coco, poses_to_openpose
-from keras_openpose.poses import Poses
+from keras_openpose.poses import Poses, WholeBody
 from keras_openpose.video import write_video
 from keras_openpose.visualization import draw_poses
 from keras_openpose.writing import write_image, write_whole
@@ -39,7 +39,7 @@ class Results:
         self._unused_stems, self._running = set(stems), (n for n in itertools.count(1) if n not in stems)
         self._coco = []
 
-    def write_image(self, path: Path, image: np.ndarray, poses: Poses):
+    def write_image(self, path: Path, image: np.ndarray, poses: Poses | WholeBody):
         """Write the picture of an image, and its people if JSON is wanted.
 
         Raises:
@@ -51,7 +51,7 @@ class Results:
         self._write_people(path, poses)
         write_image(target, draw_on(self._background, image, poses))
 
-    def write_frames(self, path: Path, frames: Iterable[tuple[np.ndarray, Poses]], fps: float):
+    def write_frames(self, path: Path, frames: Iterable[tuple[np.ndarray, Poses | WholeBody]], fps: float):
         """Write a video of frames and their people, and the people of each if JSON is wanted.
 
         Raises:
@@ -76,14 +76,14 @@ class Results:
         if self._json_form == "coco":
             _write_json(self._folder / "results.json", self._coco)
 
-    def _write_people(self, path: Path, poses: Poses, *, frame: int | None = None):
+    def _write_people(self, path: Path, poses: Poses | WholeBody, *, frame: int | None = None):
         if self._json_form == "openpose":
             # As OpenPose names them.
             name = path.stem if frame is None else f"{path.stem}_{frame:012d}"
             _write_json(self._claim(f"{name}_keypoints.json", path), poses_to_openpose(poses))
         elif self._json_form == "coco":
             origin = {"file_name": path.name} | ({} if frame is None else {"frame": frame})
-            people = poses_to_coco(poses, self._image_id(path))
+            people = poses_to_coco(poses.body, self._image_id(path))
             self._coco += [person | origin for person in people]
 
     def _image_id(self, path: Path) -> int:
@@ -104,7 +104,7 @@ class Results:
         return target
 
 
-def draw_on(background: str, image: np.ndarray, poses: Poses) -> np.ndarray:
+def draw_on(background: str, image: np.ndarray, poses: Poses | WholeBody) -> np.ndarray:
     """People on their image, or on black."""
     return draw_poses(np.zeros_like(image) if background == "black" else image, poses)
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from keras_openpose.cli.results import draw_on
-from keras_openpose.poses import Poses
+from keras_openpose.poses import Poses, WholeBody
 
 _ENDS = (ord("q"), 27)  # q and Esc
 
@@ -37,7 +37,7 @@ class Window:
                 "this OpenCV has no windows (opencv-python-headless?); write to a folder with --output"
             ) from error
 
-    def show(self, image: np.ndarray, poses: Poses, *, wait: bool = False) -> bool:
+    def show(self, image: np.ndarray, poses: Poses | WholeBody, *, wait: bool = False) -> bool:
         """Show an image and its people; with `wait` until a key is pressed. False if a key ended it."""
         cv2.imshow("keras-openpose", draw_on(self._background, image, poses)[..., ::-1])
         self.closed = cv2.waitKey(0 if wait else 1) in _ENDS

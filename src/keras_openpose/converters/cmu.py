@@ -31,6 +31,12 @@ def _body_25() -> Iterator[tuple[str, str]]:
 # Ours and theirs, as patterns (prototxt files of CMU OpenPose, folder models). In the networks of 2017
 # branch L1 has the PAFs and L2 the heatmaps, in BODY_25 it is the other way round.
 _VGG = {r"block(\d)_conv(\d)": r"conv\1_\2"}
+_HAND_AND_FACE = {
+    **_VGG,
+    "features_conv": "conv5_3_CPM",
+    r"stage1_heatmaps_conv(\d)": r"conv6_\1_CPM",
+    r"stage(\d)_heatmaps_conv(\d)": r"Mconv\2_stage\1",
+}
 _LAYERS = {
     "openpose": {
         **_VGG,
@@ -48,12 +54,8 @@ _LAYERS = {
         r"features_(conv|prelu)2": r"\g<1>4_4_CPM",
         **dict(_body_25()),
     },
-    "hand_openpose": {
-        **_VGG,
-        "features_conv": "conv5_3_CPM",
-        r"stage1_heatmaps_conv(\d)": r"conv6_\1_CPM",
-        r"stage(\d)_heatmaps_conv(\d)": r"Mconv\2_stage\1",
-    },
+    "hand_openpose": _HAND_AND_FACE,
+    "face_openpose": _HAND_AND_FACE,
 }
 # How files begin. A Caffe model begins with any field of a protocol buffer.
 _READERS = {

@@ -7,7 +7,7 @@ import keras
 from keras_openpose.models.body_25 import body_25
 from keras_openpose.models.compact_openpose import compact_openpose
 from keras_openpose.models.efficientnet_openpose import efficientnet_openpose
-from keras_openpose.models.hand_openpose import hand_openpose
+from keras_openpose.models.hand_and_face import face_openpose, hand_openpose
 from keras_openpose.models.lightweight_openpose import lightweight_openpose
 from keras_openpose.models.mobilenet_openpose import mobilenet_openpose
 from keras_openpose.models.openpose import openpose
@@ -21,6 +21,7 @@ _NETWORKS = {
         body_25,
         compact_openpose,
         efficientnet_openpose,
+        face_openpose,
         hand_openpose,
         lightweight_openpose,
         mobilenet_openpose,

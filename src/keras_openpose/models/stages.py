@@ -28,7 +28,7 @@ def check_limbs(skeleton: Skeleton):
     if not skeleton.num_limbs:
         raise ValueError(
             f"`skeleton` must have limbs, along which the network's PAFs run. {skeleton.name} has none; "
-            "`hand_openpose` has no PAFs."
+            "`hand_openpose` and `face_openpose` have no PAFs."
         )
 
 

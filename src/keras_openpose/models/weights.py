@@ -94,5 +94,6 @@ def _download(preset: Preset, folder: Path) -> str:
     raise ConnectionError(
         "\n  ".join([f"The weights of {preset.name} could not be downloaded:", *problems])
         + "\nWith a copy of one of these files, whatever its name: "
-        + f"from_preset({preset.name!r}, file='path/to/the/file'), or --file on the command line."
+        + f"from_preset({preset.name!r}, file='path/to/the/file'), or on the command line --file (of hands "
+        + "and faces, --hands-file and --face-file)."
     )

@@ -1,28 +1,46 @@
-"""CMU's hand network: its published file against OpenCV's reading of it, and one hand from its maps."""
+"""CMU's hand and face networks: published files against OpenCV's reading of them, and one from its maps."""
 
+import cv2
 import keras
 import numpy as np
 import pytest
 
 import caffe_network
-from keras_openpose import HAND_21, decode_poses, draw_poses, from_preset, hand_openpose, predict_poses
+from keras_openpose import (
+    HAND_21,
+    Skeleton,
+    decode_poses,
+    draw_poses,
+    from_preset,
+    hand_openpose,
+    predict_poses,
+)
+from keras_openpose.presets import PRESETS
 from torch_files import CONTAINERS
 
+DOT = Skeleton("dot", keypoints=["dot"])
 SIZES = [(64, 64), (104, 72)]
 # Float32 sums of up to 7,000 products through 50 layers, which OpenCV adds up in another order.
 SAME = 1e-3
 STAGES = {"heatmaps": ["conv6_2_CPM", *(f"Mconv7_stage{stage}" for stage in range(2, 7))]}
+# Parameters that CMU's prototxt files count.
+PUBLISHED = {"hand_21": 36_832_324, "face_70": 38_425_706}
+
+
+@pytest.fixture(scope="module", params=PUBLISHED)
+def preset(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    network = caffe_network.hand()
-    return caffe_network.Published(network, tmp_path_factory.mktemp("hand"), STAGES, SIZES)
+def published(preset, tmp_path_factory):
+    network = caffe_network.hand_or_face(PRESETS[preset].skeleton.num_keypoints)
+    return caffe_network.Published(network, tmp_path_factory.mktemp(preset), STAGES, SIZES)
 
 
 @pytest.fixture(scope="module")
-def model(published):
-    return from_preset("hand_21", file=published.file)
+def model(preset, published):
+    return from_preset(preset, file=published.file)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -30,8 +48,10 @@ def test_every_stage_is_what_opencv_gets_from_the_caffe_model(size, model, publi
     assert published.largest_difference(model, size) < SAME
 
 
-def test_all_of_the_file_is_in_the_model(model, published):
-    assert model.count_params() == sum(array.size for array in published.weights.values()) == 36_832_324
+def test_all_of_the_file_is_in_the_model(preset, model, published):
+    assert (
+        model.count_params() == sum(array.size for array in published.weights.values()) == PUBLISHED[preset]
+    )
 
 
 MISTAKES = {
@@ -47,11 +67,17 @@ def test_the_comparison_sees(mistake, model, published):
         assert published.largest_difference(model) > 10 * SAME
 
 
-def test_the_pytorch_file_gives_the_same_weights(model, published, tmp_path):
-    (tmp_path / "hand_pose_model.pth").write_bytes(CONTAINERS["stream"](published.weights))
-    other = from_preset("hand_21", file=tmp_path / "hand_pose_model.pth")
+def test_the_pytorch_file_gives_the_same_weights(preset, model, published, tmp_path):
+    (tmp_path / "model.pth").write_bytes(CONTAINERS["stream"](published.weights))
+    other = from_preset(preset, file=tmp_path / "model.pth")
     for weight, expected in zip(other.weights, model.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(weight), np.asarray(expected))
+
+
+def test_the_file_of_the_other_is_refused(preset, published):
+    (other,) = set(PUBLISHED) - {preset}
+    with pytest.raises(ValueError, match=f"does not hold the weights of {PRESETS[other].network}"):
+        from_preset(other, file=published.file)
 
 
 def test_a_saved_model_comes_back_equal_and_gives_float32(tmp_path, arm):
@@ -90,6 +116,19 @@ def test_one_hand_is_the_highest_peak_of_each_heatmap(hand, draw_maps):
     np.testing.assert_allclose(poses.keypoints[0, present], hand[present], atol=1)
     assert poses.scores[0, present].min() > 0.8
     assert draw_poses(np.zeros((368, 368, 3), np.uint8), poses).any()
+
+
+@pytest.mark.parametrize("smoothed", [0.5, 1.5])
+def test_in_maps_of_noise_the_highest_of_all_peaks_is_found(smoothed):
+    """All peaks of a heatmap are what a skeleton of one keypoint without limbs finds there."""
+    maps = np.random.default_rng(0).standard_normal((46, 46, 22)).astype(np.float32)
+    maps = cv2.GaussianBlur(maps, (0, 0), smoothed)
+    everything = {"peak_threshold": 0, "min_score": 0, "min_peak_score": 0, "merge_distance": 0}
+    one = decode_poses(maps, maps[..., :0], skeleton=HAND_21, **everything)
+    for n in range(HAND_21.num_keypoints):
+        peaks = decode_poses(maps[..., [n, -1]], maps[..., :0], skeleton=DOT, **everything)
+        assert len(peaks) > 1
+        np.testing.assert_allclose(one.keypoints[0, n], peaks.keypoints[0, 0], atol=1e-3)
 
 
 def test_no_peaks_are_no_hand():
