@@ -14,7 +14,7 @@ import keras_openpose as ko
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("photographs", nargs="+", type=Path)
-parser.add_argument("--preset", default="mobilenet_v2_small_coco", choices=ko.list_presets())
+parser.add_argument("--preset", default="efficientnet_lite0_coco", choices=ko.list_presets())
 parser.add_argument("--file", type=Path, help="the published weights, if you have them")
 parser.add_argument("--output", type=Path, required=True)
 arguments = parser.parse_args()

@@ -1,7 +1,7 @@
 """Title: People with onnxruntime alone
 Description: An exported network in its own runtime; neither Keras nor TensorFlow is loaded.
 
-    keras-openpose export network.onnx --preset mobilenet_v2_small_coco --size 368 432
+    keras-openpose export network.onnx --size 368 432
     python examples/export_onnx.py network.onnx photo.jpg people.jpg
 """
 

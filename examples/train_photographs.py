@@ -25,7 +25,7 @@ pair = {"nargs": 2, "metavar": ("IMAGES", "LABELS")}
 parser.add_argument("--train", action="append", required=True, **pair)
 parser.add_argument("--held-back", required=True, help="photographs for AP while it trains", **pair)
 parser.add_argument("--folder", type=Path, required=True, help="for backups, logs and the result")
-parser.add_argument("--steps", type=int, nargs=2, default=(8_000, 4_000), help="of both parts")
+parser.add_argument("--steps", type=int, nargs=2, default=(5_500, 4_000), help="of both parts")
 parser.add_argument("--synthetic", type=int, default=6_000, help="scenes of synthetic people")
 parser.add_argument("--epoch", type=int, default=1_000, help="steps between backups and AP")
 arguments = parser.parse_args()
@@ -34,8 +34,8 @@ keras.utils.set_random_seed(0)
 
 # ## The people
 #
-# Two of every sixteen crops show synthetic people: the network then finds them, too. People fill 0.2 to 1.1
-# of a crop, as they will at the scales that photographs are searched at.
+# People fill 0.2 to 1.1 of a crop, as they will at the scales that photographs are searched at. At first, two
+# of sixteen crops show synthetic people.
 
 scenes = folder / "synthetic", folder / "annotations" / "person_keypoints_synthetic.json"
 if not scenes[1].exists():
@@ -58,12 +58,14 @@ def join(*batches):
     return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), *batches)
 
 
-def dataset(size: int) -> tf.data.Dataset:
-    """Batches of sixteen square crops, without end."""
+def dataset(size: int, real: int, synthetic: int) -> tf.data.Dataset:
+    """Batches of so many square crops of both kinds, without end."""
     options = {"input_size": (size, size), "augment": augmentation, "repeat": -1, "cache": True}
-    real = ko.pose_dataset(photographs, batch_size=14, **options)
-    synthetic = ko.pose_dataset(coco_samples(*scenes), batch_size=2, **options)
-    return tf.data.Dataset.zip(real, synthetic).map(join).map(weigh).prefetch(2)
+    crops = ko.pose_dataset(photographs, batch_size=real, **options)
+    if synthetic:
+        drawn = ko.pose_dataset(coco_samples(*scenes), batch_size=synthetic, **options)
+        crops = tf.data.Dataset.zip(crops, drawn).map(join)
+    return crops.map(weigh).prefetch(2)
 
 
 # ## The network
@@ -85,7 +87,7 @@ for layer in model.layers:
 # has something to lose: it learns at a third of the rate.
 
 
-def train_part(name: str, size: int, steps: int, learning_rate):
+def train_part(name: str, crops: tf.data.Dataset, steps: int, learning_rate):
     """Train unless an earlier run has done so; continue from its backup if it was interrupted."""
     end = folder / f"{name}.weights.h5"
     if end.exists():
@@ -104,7 +106,7 @@ def train_part(name: str, size: int, steps: int, learning_rate):
         jit_compile=False,  # XLA's convolutions are slow on CPUs
     )
     model.fit(
-        dataset(size),
+        crops,
         epochs=-(-steps // epoch),
         steps_per_epoch=min(steps, epoch),
         callbacks=[
@@ -119,8 +121,9 @@ def train_part(name: str, size: int, steps: int, learning_rate):
 first, second = arguments.steps
 schedules = keras.optimizers.schedules
 warm_up = schedules.CosineDecay(0.0, first, warmup_target=1.5e-3, warmup_steps=300, alpha=1.0)
-train_part("first", 256, first, warm_up)
-train_part("second", 320, second, schedules.PolynomialDecay(1.5e-3, second, end_learning_rate=0.0))
+train_part("first", dataset(256, 14, 2), first, warm_up)
+to_zero = schedules.PolynomialDecay(1.5e-3, second, end_learning_rate=0.0)
+train_part("second", dataset(320, 12, 0), second, to_zero)
 
 # ## The file
 #

@@ -4,7 +4,7 @@ Description: From frames to a drawn video, in which everybody keeps a number.
     python examples/video.py --output crossing.mp4
 
 The video is drawn: two people who walk past each other. A file, a camera or a stream goes the same way:
-`ko.predict_video(ko.from_preset("mobilenet_v2_small_coco"), "clip.mp4")`.
+`ko.predict_video(ko.from_preset(), "clip.mp4")`.
 """
 
 import argparse

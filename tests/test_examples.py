@@ -31,7 +31,7 @@ REAL = {
         "--train", "{val}", "{labels}", "--held-back", "{val}", "{labels}",
         "--steps", "2", "2", "--synthetic", "8", "--folder", "out",
     ],
-    "detect.py": ["{val}/000000000139.jpg", "--file", "{weights}", "--output", "out"],
+    "detect.py": ["{val}/000000000139.jpg", "--output", "out"],
 }  # fmt: skip
 # Of these, the first is run by test_export.py; the others need several processes.
 ELSEWHERE = {"export_onnx.py", "multi_host_jax.py", "torch_ddp.py"}

@@ -8,6 +8,7 @@ import keras
 import pytest
 
 import keras_openpose as ko
+from keras_openpose.presets import DEFAULT_PRESET
 
 ROOT = Path(__file__).parents[1]
 GUIDES = [
@@ -44,9 +45,9 @@ def test_the_code_of_the_guide_runs(name, tmp_path, monkeypatch):
     )
     scene = ko.synthetic_people(1, size=(256, 256), seed=1, progress=False)[0][0]
     cv2.imwrite("photo.jpg", scene[..., ::-1])
-    presets = {"demo_synthetic": "demo_synthetic", "mobilenet_v2_small_coco": "demo_synthetic"}
+    presets = {None: DEFAULT_PRESET, "mobilenet_v2_small_coco": DEFAULT_PRESET}
     from_preset = ko.from_preset
-    monkeypatch.setattr(ko, "from_preset", lambda preset: from_preset(presets[preset]))
+    monkeypatch.setattr(ko, "from_preset", lambda preset=None: from_preset(presets[preset]))
     names = {"IMAGE": "photo.jpg", "IMAGES": str(images), "ANNOTATIONS": str(annotations)}
     exec("import keras\nimport keras_openpose as ko", names)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
