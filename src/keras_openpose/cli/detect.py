@@ -154,7 +154,7 @@ def _detect_video(path: Path, source, find, results: Results | None, window: Win
 
     try:
         if results:
-            results.write_frames(path, frames(), video.fps)
+            results.write_frames(path, frames(), video.fps, live=video.live)
         else:
             for _ in frames():
                 pass

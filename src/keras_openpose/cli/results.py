@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -53,8 +54,12 @@ class Results:
         self._write_people(path, poses)
         write_image(target, draw_on(self._background, image, poses))
 
-    def write_frames(self, path: Path, frames: Iterable[tuple[np.ndarray, Poses]], fps: float):
+    def write_frames(
+        self, path: Path, frames: Iterable[tuple[np.ndarray, Poses]], fps: float, *, live: bool = False
+    ):
         """Write a video of frames and their people, and the people of each if JSON is wanted.
+
+        Of a camera or stream, `live`, frames may have been left out: the one before stands in for them.
 
         Raises:
             OSError: a file cannot be written.
@@ -63,9 +68,13 @@ class Results:
         target = self._claim(f"{path.stem}.mp4", path)
 
         def drawn() -> Iterator[np.ndarray]:
+            start, written = time.monotonic(), 0
             for number, (frame, poses) in enumerate(frames):
                 self._write_people(path, poses, frame=number)
-                yield draw_on(self._background, frame, poses)
+                due = round((time.monotonic() - start) * fps) if live else 0
+                count = max(1, due - written)
+                yield from itertools.repeat(draw_on(self._background, frame, poses), count)
+                written += count
 
         write_video(target, drawn(), fps=fps)
 
