@@ -132,6 +132,13 @@ def test_every_preset_says_whose_it_is_and_where_it_is(name):
         assert re.fullmatch(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}|", download.checksum)
 
 
+@pytest.mark.parametrize("name", list_presets())
+def test_the_safest_download_comes_first(name):
+    downloads = PRESETS[name].downloads
+    safe = [(row.url.startswith("https:"), row.checksum.startswith("sha256:")) for row in downloads]
+    assert safe == sorted(safe, reverse=True)
+
+
 def test_the_weights_that_come_along_find_drawn_people(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     model = from_preset("demo_synthetic")
