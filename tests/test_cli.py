@@ -635,6 +635,23 @@ def test_no_input_and_no_other_result_is_overwritten(tmp_path, run, photo):
     assert len(json.loads((tmp_path / "coco/results.json").read_text())) == 2  # those of the first alone
 
 
+def test_several_folders_may_hold_files_of_equal_names(tmp_path, run):
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder, people in zip(folders, ([person(50, 50)], [person(50, 50), person(110, 70)]), strict=True):
+        folder.mkdir()
+        save(folder / "1.png", photograph(people))
+    out = tmp_path / "out"
+    assert run("detect", *folders, "--output", out, "--json", "openpose")[::2] == (0, [])
+    assert [len(openpose_people(out / name / "1_keypoints.json")) for name in ("one", "two")] == [1, 2]
+    assert (out / "one/1.png").exists()
+    assert run("detect", *folders, "--output", tmp_path / "coco", "--json", "coco")[0] == 0
+    found = json.loads((tmp_path / "coco/results.json").read_text())
+    assert [row["file_name"] for row in found] == ["one/1.png", "two/1.png", "two/1.png"]
+    assert len({row["image_id"] for row in found}) == 2
+    assert run("detect", folders[0], "--output", tmp_path / "single")[0] == 0
+    assert (tmp_path / "single/1.png").exists()
+
+
 def test_a_network_of_weights_alone_and_sizes_without_end_are_one_line(tmp_path, run, photo, dots):
     weights = tmp_path / "dots.weights.h5"
     keras.models.load_model(dots).save_weights(weights)

@@ -76,6 +76,22 @@ def test_converted_weights_that_are_damaged_are_made_anew(server):
     assert len(converted.read_bytes()) == len(content)
 
 
+def test_weights_that_another_version_converted_are_made_anew(server):
+    model = from_preset(NAME)
+    converted = server.parent / f"home/keras_openpose/{NAME}.weights.h5"
+    mobilenet_openpose("v2_small").save_weights(converted)  # other values of the same shapes
+    assert_equal(from_preset(NAME), model)
+
+
+def test_weights_converted_from_another_file_are_made_anew(server, tmp_path, monkeypatch):
+    from_preset(NAME)
+    newer = tmp_path / "newer.pb"
+    newer.write_bytes(published_graph(random_values(1)).SerializeToString())
+    digest = hashlib.sha256(newer.read_bytes()).hexdigest()
+    publish(monkeypatch, f"file://{newer}", digest=digest)
+    assert_equal(from_preset(NAME), from_preset(NAME, file=newer))
+
+
 def test_a_dead_link_is_passed_over(server, monkeypatch):
     url, digest = PRESETS[NAME].downloads[0].url, PRESETS[NAME].downloads[0].checksum.removeprefix("sha256:")
     publish(monkeypatch, f"file://{server}/moved.pb", url, digest=digest)
@@ -116,6 +132,13 @@ def test_every_preset_says_whose_it_is_and_where_it_is(name):
         assert download.url.startswith(("https://", "http://vcl.snu.ac.kr/"))
         # The digests of SHA-256 and MD5; without one only the names and shapes in the file are checked.
         assert re.fullmatch(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}|", download.checksum)
+
+
+@pytest.mark.parametrize("name", list_presets())
+def test_the_safest_download_comes_first(name):
+    downloads = PRESETS[name].downloads
+    safe = [(row.url.startswith("https:"), row.checksum.startswith("sha256:")) for row in downloads]
+    assert safe == sorted(safe, reverse=True)
 
 
 def test_the_weights_that_come_along_find_drawn_people(tmp_path, monkeypatch):

@@ -161,6 +161,11 @@ def test_a_camera_or_stream_that_is_not_there_is_refused(source):
         VideoReader(source)
 
 
+def test_an_address_of_so_many_frames_is_that_of_a_file(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", lambda source: Capture(3, lambda what, read: 3.0))
+    assert not VideoReader("http://127.0.0.1/clip.mp4").live
+
+
 def test_a_camera_is_read_frame_by_frame(monkeypatch):
     camera = Capture(3, lambda what, read: -1.0)  # as cameras answer
     monkeypatch.setattr(cv2, "VideoCapture", {0: camera}.get)
@@ -247,6 +252,19 @@ def test_reading_network_and_use_overlap(arm):
         time.sleep(slow.seconds)
     # One after the other they take three times 0.02 s a frame.
     assert time.perf_counter() - start < 0.75 * 3 * count * slow.seconds
+
+
+@pytest.mark.parametrize(("frame_count", "all_of_them"), [(-1.0, False), (60.0, True)])
+def test_of_a_camera_or_stream_the_latest_frame_is_looked_at(frame_count, all_of_them, arm, monkeypatch):
+    stream = Capture(60, lambda what, read: frame_count)  # as quick as it is read
+    stream.retrieve = lambda: (True, np.full((32, 32, 3), stream.read, np.uint8))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda source: stream)
+    options = {"skeleton": arm, "input_size": (32, 32), "batch_size": 1}
+    found = predict_video(Slow(0.02).network, "rtsp://127.0.0.1/stream", **options)
+    numbers = [int(frame[0, 0, 0]) for frame, _ in found]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == 60
+    assert (len(numbers) == 60) == all_of_them
 
 
 def test_an_error_on_the_way_arrives_and_no_thread_stays(arm):

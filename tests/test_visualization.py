@@ -138,6 +138,18 @@ def test_an_id_at_the_border_can_be_read(arm):
     assert at_border.sum() == inside.sum()
 
 
+@pytest.mark.parametrize("place", [(40, 60), (40, 2), (158, 60), (40, 119)])
+def test_ids_of_people_close_together_can_all_be_read(place, arm):
+    ids = np.array([12, 345, 67, 8])
+    people = [[np.add(place, (0, n)), NAN, NAN] for n in range(4)]
+    poses = dataclasses.replace(poses_of(people, arm), ids=ids)
+
+    def white(poses):
+        return (draw_poses(BLACK, poses, thickness=1) == 255).all(-1).sum()
+
+    assert white(poses) == sum(white(poses[n]) for n in range(4))
+
+
 def test_the_thickness_may_be_given(arm):
     person = poses_of([[(10, 60), (150, 60), NAN]], arm)
     thin, thick = (draw_poses(BLACK, person, thickness=t)[:, 80].any(axis=-1).sum() for t in (1, 9))

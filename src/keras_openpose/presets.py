@@ -29,7 +29,8 @@ class Preset:
         arguments: arguments of that function, beside the skeleton.
         skeleton: the people it was trained on.
         formats: formats of file that the weights were published in, of which any will do.
-        downloads: addresses of such files; the first that answers is used. None for weights that the
+        downloads: addresses of such files; the first that answers is used, so HTTPS comes before HTTP and
+            SHA-256 before MD5. None for weights that the
             package brings along, in its folder `weights`.
         size: length of the largest in bytes, perhaps rounded up.
         licence: licence of the weights.
@@ -60,10 +61,10 @@ _CMU_FORMATS = "Caffe .caffemodel, PyTorch .pth"
 
 
 def _cmu(path: str, md5: str) -> tuple[Download, ...]:
-    """Addresses of a file of CMU's: those of OpenPose's models/getModels.sh and of a copy."""
+    """Addresses of a file of CMU's: of a copy, over HTTPS, and that of OpenPose's models/getModels.sh."""
     folders = (
-        "http://vcl.snu.ac.kr/OpenPose/models",
         "https://huggingface.co/camenduru/openpose/resolve/main/models",
+        "http://vcl.snu.ac.kr/OpenPose/models",
     )
     return tuple(Download(f"{folder}/{path}", f"md5:{md5}") for folder in folders)
 
@@ -107,10 +108,10 @@ PRESETS = {
             skeleton=COCO_18,
             formats=f"{_CMU_FORMATS}, Keras 2 .h5, tf-pose .npy",
             downloads=(
-                *_cmu("pose/coco/pose_iter_440000.caffemodel", "5156d31f670511fce9b4e28b403f2939"),
                 _annotator(
                     "body_pose_model", "25a948c16078b0f08e236bda51a385d855ef4c153598947c28c0d47ed94bb746"
                 ),
+                *_cmu("pose/coco/pose_iter_440000.caffemodel", "5156d31f670511fce9b4e28b403f2939"),
             ),
             size=209_274_056,
             licence=_CMU_LICENCE,
@@ -158,10 +159,10 @@ PRESETS = {
             skeleton=HAND_21,
             formats=_CMU_FORMATS,
             downloads=(
-                *_cmu("hand/pose_iter_102000.caffemodel", "a82cfc3fea7c62f159e11bd3674c1531"),
                 _annotator(
                     "hand_pose_model", "b76b00d1750901abd07b9f9d8c98cc3385b8fe834a26d4b4f0aad439e75fc600"
                 ),
+                *_cmu("hand/pose_iter_102000.caffemodel", "a82cfc3fea7c62f159e11bd3674c1531"),
             ),
             size=147_400_000,
             licence=_CMU_LICENCE,

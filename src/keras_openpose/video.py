@@ -1,5 +1,6 @@
 """Videos, cameras and streams: frames in, people with identities, frames out."""
 
+import contextlib
 import errno
 import math
 import os
@@ -42,7 +43,8 @@ def predict_video(
     """Find the people of a video, frame by frame, with identities that stay with them.
 
     Poses of successive frames are matched by OKS, where everybody is expected to move on as before. The
-    next frames are read, and the network runs, while what was found is being used.
+    next frames are read, and the network runs, while what was found is being used. Where the network is
+    slower than a camera or stream, the latest frame is looked at and those before it are left out.
 
     Args:
         model: a network of this package, any model with its inputs and outputs, or an exported one
@@ -100,7 +102,8 @@ def predict_video(
     parts = None
     if hands is not None or face is not None:
         parts = PartFinder(skeleton, hands=hands, face=face, batch_size=batch_size or 8)
-    size = batch_size or (1 if getattr(frames, "live", False) else 8)
+    live = getattr(frames, "live", False)
+    size = batch_size or (1 if live else 8)
     if not isinstance(frames, VideoReader):
         frames = (np.array(load_photograph(frame)) for frame in frames)
 
@@ -115,7 +118,11 @@ def predict_video(
                     before = people
                 yield frame, people
 
-    return _ahead(find(_ahead(_batches_until_error(frames, size), 1)), size)
+    if live:
+        batches = _batches_until_error(_ahead(frames, 1, latest=True), size)
+    else:
+        batches = _ahead(_batches_until_error(frames, size), 1)
+    return _ahead(find(batches), size)
 
 
 def _batches_until_error(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
@@ -135,8 +142,8 @@ def _batches_until_error(items: Iterable[_Item], size: int) -> Iterator[list[_It
         yield batch
 
 
-def _ahead(items: Iterable[_Item], count: int) -> Iterator[_Item]:
-    """The items, up to so many of them made beforehand by a thread."""
+def _ahead(items: Iterable[_Item], count: int, *, latest: bool = False) -> Iterator[_Item]:
+    """The items, up to so many of them made beforehand by a thread; of those, the latest alone if asked."""
     made: queue.Queue = queue.Queue(count)
     given_up = threading.Event()
     end = object()
@@ -152,6 +159,9 @@ def _ahead(items: Iterable[_Item], count: int) -> Iterator[_Item]:
     def make():
         try:
             for item in items:
+                if latest:
+                    with contextlib.suppress(queue.Empty):
+                        made.get_nowait()
                 hand_over(item)
                 if given_up.is_set():
                     return
@@ -186,7 +196,7 @@ class VideoReader:
     Attributes:
         fps: frames a second.
         frame_count: how many frames the file states, which may be about; 0 if it states none.
-        live: whether it is a camera or a stream.
+        live: whether it is a camera or a stream, of which nobody knows how many frames it has.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -195,18 +205,19 @@ class VideoReader:
     """
 
     def __init__(self, source: int | str | os.PathLike):
-        self._source, self.live = source, is_live(source)
-        if not self.live and not Path(source).is_file():
+        self._source, live = source, is_live(source)
+        if not live and not Path(source).is_file():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(source))
         self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
         self._more = self._capture.isOpened() and self._capture.grab()
         if not self._more:
-            if self.live:
+            if live:
                 raise ValueError(f"Not a camera or stream that OpenCV can open: {source}")
             raise ValueError(f"Not a video that OpenCV can read, or a damaged one: {source}")
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and fps > 0 else 25.0
         self.frame_count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.live = live and not self.frame_count  # an address may be that of a file
         self._read, self._milliseconds = 0, 0.0
 
     def __iter__(self) -> Iterator[np.ndarray]:

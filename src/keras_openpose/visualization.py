@@ -59,9 +59,7 @@ def draw_poses(image: np.ndarray, poses: Poses | WholeBody, *, thickness: int | 
         _draw_limbs(picture, _clear(poses.right_hands, _HAND_SEEN), None, fine, _HAND_PART)
         _draw_limbs(picture, _clear(poses.faces, _FACE_SEEN), None, fine, _FACE_PART)
     if poses.body.ids is not None:
-        for person, box in zip(poses.body.ids, poses.body.boxes, strict=True):
-            if not np.isnan(box).any():  # someone without any keypoint
-                _write_above(picture, str(person), box, thickness or widest)
+        _write_ids(picture, poses.body, thickness or widest)
     return picture
 
 
@@ -91,14 +89,28 @@ def _clear(poses: Poses, threshold: float) -> Poses:
     return replace(poses, keypoints=keypoints)
 
 
-def _write_above(picture: np.ndarray, text: str, box: np.ndarray, thickness: int):
-    """A text over a box, within the picture."""
+def _write_ids(picture: np.ndarray, poses: Poses, thickness: int):
+    """Each id over its person, within the picture, in the nearest row where no other stands."""
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.35 * thickness
-    (width, _), _ = cv2.getTextSize(text, font, scale, thickness + 2)
-    x = max(0, min(round(box[0]), picture.shape[1] - width))
-    place = x, max(8 * thickness, round(box[1]) - 2 * thickness)
-    for color, stroke in (((0, 0, 0), thickness + 2), ((255, 255, 255), max(1, thickness // 2))):
-        cv2.putText(picture, text, place, font, scale, color, stroke, cv2.LINE_AA)
+    written = []  # left, right and baseline
+    for person, box in zip(poses.ids, poses.boxes, strict=True):
+        if np.isnan(box).any():  # someone without any keypoint
+            continue
+        (width, height), _ = cv2.getTextSize(str(person), font, scale, thickness + 2)
+        x = max(0, min(round(box[0]), picture.shape[1] - width))
+        over = max(8 * thickness, round(box[1]) - 2 * thickness)
+        row = height + thickness + 2
+        beside = [y for left, right, y in written if left < x + width and x < right]
+        rows = [over + n * row for n in sorted(range(-2 * len(beside), 2 * len(beside) + 1), key=abs)]
+        free = [
+            y
+            for y in rows
+            if 8 * thickness <= y <= picture.shape[0] and all(abs(y - other) >= row for other in beside)
+        ]
+        y = next(iter(free), over)
+        written.append((x, x + width, y))
+        for color, stroke in (((0, 0, 0), thickness + 2), ((255, 255, 255), max(1, thickness // 2))):
+            cv2.putText(picture, str(person), (x, y), font, scale, color, stroke, cv2.LINE_AA)
 
 
 def draw_heatmaps(image: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:

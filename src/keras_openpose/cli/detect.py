@@ -42,7 +42,8 @@ def run(options: argparse.Namespace) -> int:
     with problems.at("--show", fatal=True):
         window = Window(options.background) if options.show else None
     sources = {_live_name(path): _live(path) for path in options.paths if _live(path) is not None}
-    files = _list_files([path for path in options.paths if _live(path) is None], problems) + list(sources)
+    files = _list_files([path for path in options.paths if _live(path) is None], problems)
+    files |= dict.fromkeys(sources, "")
     if not files:
         return problems.exit_code
     results = None
@@ -88,21 +89,26 @@ def _live_name(path: str) -> Path:
     return Path(f"camera_{word}" if path.isdecimal() else word)
 
 
-def _list_files(paths: Iterable[str], problems: Problems) -> list[Path]:
-    """The files that are named, and the images and videos in the folders that are."""
-    files = []
+def _list_files(paths: list[str], problems: Problems) -> dict[Path, str]:
+    """The files that are named, and the images and videos in the folders that are.
+
+    Each with the folder below `--output` for its results: of several folders, files may have equal names.
+    """
+    files = {}
+    several = sum(Path(path).is_dir() for path in paths) > 1
     for path in map(Path, paths):
         with problems.at(path):
             if not path.is_dir():
                 path.stat()  # or the reason why not
-                files.append(path)
+                files.setdefault(path, "")
                 continue
             inside = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
             inside = [file for file in inside if file.suffix.lower() in _LISTED]
             if not inside:
                 raise ValueError("No images or videos in this folder")
-            files += inside
-    return list(dict.fromkeys(files))
+            for file in inside:
+                files.setdefault(file, path.resolve().name if several else "")
+    return files
 
 
 def _is_video(path: Path) -> bool:
@@ -153,7 +159,7 @@ def _detect_video(path: Path, source, find, results: Results | None, window: Win
 
     try:
         if results:
-            results.write_frames(path, frames(), video.fps)
+            results.write_frames(path, frames(), video.fps, live=video.live)
         else:
             for _ in frames():
                 pass

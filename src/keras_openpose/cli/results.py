@@ -3,7 +3,8 @@
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ class Results:
 
     Args:
         folder: where to; made if it is missing.
-        inputs: all files that are looked at.
+        inputs: all files that are looked at, each with the folder below that its results go to, or "".
         json_form: `"openpose"`, `"coco"` or None.
         background: what people are drawn on, `"image"` or `"black"`.
 
@@ -31,9 +32,11 @@ class Results:
         OSError: the folder cannot be made.
     """
 
-    def __init__(self, folder: str | os.PathLike, inputs: list[Path], *, json_form, background: str):
+    def __init__(self, folder: str | os.PathLike, inputs: Mapping[Path, str], *, json_form, background: str):
         self._folder, self._json_form, self._background = Path(folder), json_form, background
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._inputs = inputs
+        for below in {"", *inputs.values()}:
+            (self._folder / below).mkdir(parents=True, exist_ok=True)
         self._owners = {path.resolve(): path for path in inputs}
         stems = frozenset(int(path.stem) for path in inputs if path.stem.isdecimal())
         self._unused_stems, self._running = set(stems), (n for n in itertools.count(1) if n not in stems)
@@ -51,8 +54,17 @@ class Results:
         self._write_people(path, poses)
         write_image(target, draw_on(self._background, image, poses))
 
-    def write_frames(self, path: Path, frames: Iterable[tuple[np.ndarray, Poses | WholeBody]], fps: float):
+    def write_frames(
+        self,
+        path: Path,
+        frames: Iterable[tuple[np.ndarray, Poses | WholeBody]],
+        fps: float,
+        *,
+        live: bool = False,
+    ):
         """Write a video of frames and their people, and the people of each if JSON is wanted.
+
+        Of a camera or stream, `live`, frames may have been left out: the one before stands in for them.
 
         Raises:
             OSError: a file cannot be written.
@@ -61,9 +73,13 @@ class Results:
         target = self._claim(f"{path.stem}.mp4", path)
 
         def drawn() -> Iterator[np.ndarray]:
+            start, written = time.monotonic(), 0
             for number, (frame, poses) in enumerate(frames):
                 self._write_people(path, poses, frame=number)
-                yield draw_on(self._background, frame, poses)
+                due = round((time.monotonic() - start) * fps) if live else 0
+                count = max(1, due - written)
+                yield from itertools.repeat(draw_on(self._background, frame, poses), count)
+                written += count
 
         write_video(target, drawn(), fps=fps)
 
@@ -82,7 +98,8 @@ class Results:
             name = path.stem if frame is None else f"{path.stem}_{frame:012d}"
             _write_json(self._claim(f"{name}_keypoints.json", path), poses_to_openpose(poses))
         elif self._json_form == "coco":
-            origin = {"file_name": path.name} | ({} if frame is None else {"frame": frame})
+            name = (Path(self._inputs[path]) / path.name).as_posix()
+            origin = {"file_name": name} | ({} if frame is None else {"frame": frame})
             people = poses_to_coco(poses.body, self._image_id(path))
             self._coco += [person | origin for person in people]
 
@@ -95,7 +112,7 @@ class Results:
 
     def _claim(self, name: str, path: Path) -> Path:
         """The file of a name in the folder, unless it is an input or belongs to another input."""
-        target = self._folder / name
+        target = self._folder / self._inputs[path] / name
         owner = self._owners.setdefault(target.resolve(), path)
         if target.resolve() == owner.resolve():
             raise ValueError(f"Its results would overwrite the input {owner}; choose another --output")

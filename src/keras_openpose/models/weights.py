@@ -1,11 +1,14 @@
 """Where a network's weights come from: the published ones, downloaded once, or a file of one's own."""
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path, PurePosixPath
 
+import h5py
 import keras
 
+from keras_openpose import converters
 from keras_openpose.converters.cmu import load_cmu
 from keras_openpose.converters.frozen_graph import load_frozen_graph
 from keras_openpose.converters.keras_file import load_keras_file
@@ -38,8 +41,9 @@ def load_preset(model: keras.Model, preset: Preset):
         return
     folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras_openpose")
     converted = folder / f"{preset.name}.weights.h5"
-    if converted.exists():
-        with contextlib.suppress(ValueError):  # damaged, or of another version of this package
+    made_of = _fingerprint(preset)
+    if _label(converted) == made_of:
+        with contextlib.suppress(ValueError):  # damaged, or of another version of the network
             load_keras_file(model, converted)
             return
     with contextlib.suppress(OSError):
@@ -47,6 +51,25 @@ def load_preset(model: keras.Model, preset: Preset):
     load_file(model, preset, _download(preset, folder))
     with contextlib.suppress(OSError), write_whole(converted) as part:  # no room: then without
         model.save_weights(part)
+        with h5py.File(part, "a") as weights:
+            weights.attrs["made_of"] = made_of
+
+
+def _fingerprint(preset: Preset) -> str:
+    """Digest of what converted weights follow from: the published files, and the code that converts them."""
+    digest = hashlib.sha256(repr((preset.downloads, preset.skipped)).encode())
+    for path in sorted(Path(converters.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _label(converted: Path) -> str | None:
+    """The digest that a file of converted weights was given."""
+    try:
+        with h5py.File(converted) as weights:
+            return weights.attrs.get("made_of")
+    except OSError:  # not there, or damaged
+        return None
 
 
 def load_file(model: keras.Model, preset: Preset, file: str | os.PathLike):
