@@ -172,6 +172,7 @@ def test_without_a_name_it_is_the_network_that_comes_along_for_photographs(tmp_p
     assert model.name == "efficientnet_openpose"
     for one, other in zip(model.get_weights(), from_preset(DEFAULT_PRESET).get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+    assert model.decode_options == PRESETS[DEFAULT_PRESET].decode
     photographs = Path(keras_openpose.__file__).parent / "photographs"
     for name, nose in (("astronaut", (166, 90)), ("photographer", (191, 117))):  # read off by eye
         poses = predict_poses(model, photographs / f"{name}.jpg", flip=True, refine=True, max_people=1)

@@ -372,6 +372,17 @@ def test_after_the_second_look_the_best_person_still_comes_first(arm, arm_model,
     assert poses.keypoints[-1, 0, 0] == pytest.approx(60, abs=2)
 
 
+def test_options_that_a_network_brings_along_are_defaults(arm, arm_model, photograph_arms):
+    image = photograph_arms((240, 320), ARMS)
+    found = predict_poses(arm_model, image, skeleton=arm)
+    arm_model.decode_options = {"max_people": 1}
+    try:
+        assert len(predict_poses(arm_model, image, skeleton=arm)) == 1
+        assert len(predict_poses(arm_model, image, skeleton=arm, max_people=None)) == len(found) > 1
+    finally:
+        del arm_model.decode_options
+
+
 def test_the_second_look_is_not_narrowed_to_the_best_person_of_a_crop(tmp_path):
     model = from_preset("demo_synthetic")
     images, _ = synthetic_people(8, size=(256, 256), people=(3, 4), seed=5, folder=tmp_path)

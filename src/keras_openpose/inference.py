@@ -57,7 +57,8 @@ def predict_poses(
         refine: look at each person found again, cut out and brought to 200 pixels of length in
             368×368, the size that the networks were trained on.
         batch_size: photographs, or people in the second look, that run at once. Defaults to 8.
-        **decode: arguments of `decode_poses`, such as `min_score` or `max_people`.
+        **decode: arguments of `decode_poses`, such as `min_score` or `max_people`. Defaults to those that
+            a network of `from_preset` brings along, `model.decode_options`, else to its own.
 
     Returns:
         `Poses` in pixels of the photograph, and within it, for one photograph, else a list of `Poses`.
@@ -79,6 +80,7 @@ def predict_poses(
         ```
     """
     check_prediction("predict_poses", decode)
+    decode = {**getattr(model, "decode_options", {}), **decode}
     forward = forward_pass(model, skeleton)
     size = _input_size(model, input_size)
     scales = tuple(scales) if np.iterable(scales) else (scales,)

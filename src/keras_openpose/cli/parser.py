@@ -305,7 +305,8 @@ def _add_hands_and_face(parser: argparse.ArgumentParser):
 
 def _add_predict(parser: argparse.ArgumentParser):
     """Arguments of `predict_poses`. Those not given are left out of the result: it has the defaults."""
-    group = parser.add_argument_group("finding people", argument_default=argparse.SUPPRESS)
+    about = "The defaults of thresholds are those of decode_poses; a preset may have its own."
+    group = parser.add_argument_group("finding people", about, argument_default=argparse.SUPPRESS)
     size_help = "height and width that images are fitted into (default: the network's own, else 368 432)"
     scales_help = "sizes to look at, as factors, averaged; 1 2 finds smaller people (default: 1)"
     group.add_argument("--input-size", type=_LENGTH, nargs=2, metavar=("H", "W"), help=size_help)

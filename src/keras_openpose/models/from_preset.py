@@ -43,7 +43,9 @@ def from_preset(name: str = DEFAULT_PRESET, *, file: str | os.PathLike | None = 
             wrote; it is then read instead of a download.
 
     Returns:
-        The network; see the function that builds it, such as `mobilenet_openpose`.
+        The network; see the function that builds it, such as `mobilenet_openpose`. Its attribute
+        `decode_options` has the arguments of `decode_poses` that suit the weights; `predict_poses` and all
+        that call it take them for defaults. A saved and loaded network does not have the attribute.
 
     Raises:
         ValueError: the name is unknown, or the file does not hold these weights: it is damaged, of
@@ -62,6 +64,7 @@ def from_preset(name: str = DEFAULT_PRESET, *, file: str | os.PathLike | None = 
         raise ValueError(f"`name` must be one of: {', '.join(list_presets())}. Received: {name!r}.")
     preset = PRESETS[name]
     model = _NETWORKS[preset.network](**preset.arguments, skeleton=preset.skeleton)
+    model.decode_options = dict(preset.decode)
     if file is None:
         load_preset(model, preset)
     else:
