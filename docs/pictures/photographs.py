@@ -15,13 +15,14 @@ from keras_openpose.squares import face_boxes, hand_boxes
 FOLDER = Path(__file__).parent
 PHOTOGRAPHS = Path(ko.__file__).parent / "photographs"
 SIZE = 384
-LOOK = {"input_size": (SIZE, SIZE), "flip": True, "refine": True}
+# These people fill the picture: larger, they are larger than those of the training.
+LOOK = {"input_size": (272, 272), "flip": True, "refine": True}
 
 
 def photographer(model):
     """The photograph, what the network sees in it, stage by stage, and whom `predict_poses` finds."""
     image = ko.read_image(PHOTOGRAPHS / "photographer.jpg")
-    maps = model(image[None].astype("float32"))
+    maps = model(cv2.resize(image, LOOK["input_size"], interpolation=cv2.INTER_AREA)[None].astype("float32"))
     heatmaps, pafs = (np.asarray(maps[name][0, -1]) for name in ("heatmaps", "pafs"))
     write("stages.jpg", [ko.draw_pafs(image, stage) for stage in np.asarray(maps["pafs"][0])])
     people = ko.draw_poses(image, ko.predict_poses(model, image, **LOOK))
