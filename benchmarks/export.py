@@ -111,7 +111,12 @@ def main():
                     for images, maps in zip(canvases, expected, strict=True)
                 ]
                 figures = evaluate_coco(
-                    networks[name], folder / "val", labels, input_size=SIZE, verbose=False
+                    networks[name],
+                    folder / "val",
+                    labels,
+                    input_size=SIZE,
+                    verbose=False,
+                    **model.decode_options,  # which files do not have
                 )
                 row[1:5] = (f"{max(differences):.2g}", f"{np.median(differences):.1g}",
                             f"{figures['AP']:.1f}", f"{figures['AP50']:.1f}")  # fmt: skip

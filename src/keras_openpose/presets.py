@@ -177,8 +177,8 @@ PRESETS = {
             skeleton=FACE_70,
             formats=_CMU_FORMATS,
             downloads=(
-                *_cmu("face/pose_iter_116000.caffemodel", "e747180d728fa4e4418c465828384333"),
                 _annotator("facenet", "8beb52e548624ffcc4aed12af7aee7dcbfaeea420c75609fee999fe7add79d43"),
+                *_cmu("face/pose_iter_116000.caffemodel", "e747180d728fa4e4418c465828384333"),
             ),
             size=153_800_000,
             licence=_CMU_LICENCE,
@@ -222,7 +222,7 @@ PRESETS = {
             downloads=(),
             size=6_000_000,
             licence="Apache-2.0 (keras-openpose)",
-            ap=19.6,
+            ap=22.1,
             ap_protocol="335 photographs of COCO val2017, others of which were trained on, one look",
             # Chosen by benchmarks/tune.py on photographs of its training, and so that false positives are
             # as rare as those of mobilenet_v2_small_coco: docs/model_card.md.
