@@ -53,6 +53,25 @@ def test_equal_weights_give_equal_maps(name, results, on_tensorflow):
     assert np.abs(results[name] - on_tensorflow[name]).max() < 1e-5 * largest
 
 
+def own_network_on_a_photograph():
+    image = ko.read_image(Path(ko.__file__).parent / "photographs" / "photographer.jpg")
+    return forward_pass(ko.from_preset(), ko.COCO_18)(image[None])
+
+
+def test_the_network_of_the_package_gives_the_maps_that_it_gives_on_tensorflow(tmp_path):
+    if BACKEND == "tensorflow":
+        pytest.skip("what the other backends are compared with")
+    code = (
+        "import sys, numpy; sys.path.insert(0, sys.argv[2]); import test_backends; "
+        "numpy.savez(sys.argv[1], *test_backends.own_network_on_a_photograph())"
+    )
+    python(["-c", code, tmp_path / "maps.npz", Path(__file__).parent], KERAS_BACKEND="tensorflow")
+    with np.load(tmp_path / "maps.npz") as expected:
+        for maps, others in zip(own_network_on_a_photograph(), expected.values(), strict=True):
+            # Maps within 1 of float32 sums through 40 layers; the enlargement is each backend's own.
+            np.testing.assert_allclose(maps, others, atol=1e-4)
+
+
 def test_a_training_step_gives_equal_losses_and_weights(results, on_tensorflow):
     assert results["loss"] == pytest.approx(on_tensorflow["loss"], rel=1e-5)
     assert results.keys() == on_tensorflow.keys()
