@@ -13,7 +13,14 @@ import os
 import keras
 from keras import layers
 
-from keras_openpose.models.stages import check_input_shape, check_limbs, output_conv, stage_outputs
+from keras_openpose.models.stages import (
+    check_input_shape,
+    check_limbs,
+    he_conv,
+    output_conv,
+    residual_block,
+    stage_outputs,
+)
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -69,13 +76,13 @@ def compact_openpose(
 
     x, stages = features, []
     for stage in range(1, num_stages + 1):
-        x = _block(x, f"stage{stage}_block")
+        x = residual_block(x, f"stage{stage}_block")
         pafs = output_conv(x, 2 * skeleton.num_limbs, f"stage{stage}_pafs", small=True)
         heatmaps = output_conv(x, skeleton.num_keypoints + 1, f"stage{stage}_heatmaps", small=True)
         stages.append((heatmaps, pafs))
         if stage < num_stages:
             x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, x])
-            x = _conv(x, _FINE_CHANNELS, 1, name=f"stage{stage + 1}_mix_conv")
+            x = he_conv(x, _FINE_CHANNELS, 1, name=f"stage{stage + 1}_mix_conv")
 
     model = keras.Model(images, stage_outputs(*zip(*stages, strict=True)), name="compact_openpose")
     load_weights(model, weights, published="demo_synthetic", preset="demo_synthetic")
@@ -84,42 +91,13 @@ def compact_openpose(
 
 def _features(images):
     x = layers.Rescaling(1 / 127.5, -1, name="normalization", dtype="float32")(images)
-    x = _conv(x, _STEM_CHANNELS, 5, stride=4, name="stem_conv")
-    fine = _block(_conv(x, _FINE_CHANNELS, 3, stride=2, name="fine_conv"), "fine_block")
-    coarse = _conv(fine, _COARSE_CHANNELS, 3, stride=2, name="coarse_conv")
+    x = he_conv(x, _STEM_CHANNELS, 5, stride=4, name="stem_conv")
+    fine = residual_block(he_conv(x, _FINE_CHANNELS, 3, stride=2, name="fine_conv"), "fine_block")
+    coarse = he_conv(fine, _COARSE_CHANNELS, 3, stride=2, name="coarse_conv")
     for n, dilation in enumerate(_COARSE_DILATIONS, 1):
-        coarse = _block(coarse, f"coarse_block{n}", dilation)
-    coarse = _conv(coarse, _FINE_CHANNELS, 1, name="lateral_conv")
+        coarse = residual_block(coarse, f"coarse_block{n}", dilation)
+    coarse = he_conv(coarse, _FINE_CHANNELS, 1, name="lateral_conv")
     # Repeated, then averaged with the neighbours: near to bilinear, and of layers that every backend has.
     coarse = layers.UpSampling2D(2, name="enlarge")(coarse)
     coarse = layers.AveragePooling2D(3, 1, padding="same", name="enlarge_between")(coarse)
     return layers.Add(name="features")([fine, coarse])
-
-
-def _block(inputs, name: str, dilation: int = 1):
-    """Two convolutions whose result is added to what came in."""
-    x = _conv(inputs, inputs.shape[-1], 3, dilation=dilation, name=f"{name}_conv1")
-    # From 0, so that every block begins as if it were not there: deep networks then learn without
-    # normalisation (Zhang et al., "Fixup Initialization").
-    x = layers.Conv2D(
-        x.shape[-1],
-        3,
-        padding="same",
-        dilation_rate=dilation,
-        kernel_initializer="zeros",
-        name=f"{name}_conv2",
-    )(x)
-    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([inputs, x]))
-
-
-def _conv(x, channels: int, kernel_size: int, *, name: str, stride: int = 1, dilation: int = 1):
-    return layers.Conv2D(
-        channels,
-        kernel_size,
-        stride,
-        padding="same",
-        dilation_rate=dilation,
-        activation="relu",
-        kernel_initializer="he_normal",
-        name=name,
-    )(x)

@@ -12,7 +12,14 @@ import keras
 from keras import layers
 
 from keras_openpose.models.efficientnet_lite import efficientnet_lite0, load_efficientnet_lite0_weights
-from keras_openpose.models.stages import check_input_shape, check_limbs, output_conv, stage_outputs
+from keras_openpose.models.stages import (
+    check_input_shape,
+    check_limbs,
+    he_conv,
+    output_conv,
+    residual_block,
+    stage_outputs,
+)
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -70,7 +77,7 @@ def efficientnet_openpose(
     x, stages = _features(efficientnet_lite0(images)), []
     for stage in range(1, num_stages + 1):
         for n in range(1, _BLOCKS_PER_STAGE + 1):
-            x = _block(x, f"stage{stage}_block{n}")
+            x = residual_block(x, f"stage{stage}_block{n}")
         pafs = output_conv(x, 2 * skeleton.num_limbs, f"stage{stage}_pafs", small=True)
         heatmaps = output_conv(x, skeleton.num_keypoints + 1, f"stage{stage}_heatmaps", small=True)
         stages.append((heatmaps, pafs))
@@ -87,9 +94,9 @@ def efficientnet_openpose(
 
 def _features(levels: dict):
     """Both strides at stride 8: the coarse one sees far, the fine one sees where."""
-    coarse = _conv(levels[16], 1, name="features_coarse_conv")
+    coarse = he_conv(levels[16], _CHANNELS, 1, name="features_coarse_conv")
     for n, dilation in enumerate(_COARSE_DILATIONS, 1):
-        coarse = _block(coarse, f"features_block{n}", dilation)
+        coarse = residual_block(coarse, f"features_block{n}", dilation)
     coarse = layers.UpSampling2D(2, interpolation="bilinear", name="features_enlarge")(coarse)
     fine = layers.Conv2D(_CHANNELS, 1, name="features_fine_conv")(levels[8])
     return layers.ReLU(name="features")(layers.Add(name="features_sum")([coarse, fine]))
@@ -105,31 +112,3 @@ def _feed_back(features, pafs, heatmaps, name: str):
         _CHANNELS, 1, use_bias=False, kernel_initializer="he_normal", name=f"{name}_features_conv"
     )(features)
     return layers.ReLU(name=f"{name}_input")(layers.Add(name=f"{name}_sum")([maps, features]))
-
-
-def _block(inputs, name: str, dilation: int = 1):
-    """Two convolutions whose result is added to what came in."""
-    x = _conv(inputs, 3, dilation=dilation, name=f"{name}_conv1")
-    # From 0, so that every block begins as if it were not there: deep networks then learn without
-    # normalization (Zhang et al., "Fixup Initialization").
-    x = layers.Conv2D(
-        _CHANNELS,
-        3,
-        padding="same",
-        dilation_rate=dilation,
-        kernel_initializer="zeros",
-        name=f"{name}_conv2",
-    )(x)
-    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([inputs, x]))
-
-
-def _conv(x, kernel_size: int, *, name: str, dilation: int = 1):
-    return layers.Conv2D(
-        _CHANNELS,
-        kernel_size,
-        padding="same",
-        dilation_rate=dilation,
-        activation="relu",
-        kernel_initializer="he_normal",
-        name=name,
-    )(x)

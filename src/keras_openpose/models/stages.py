@@ -37,6 +37,36 @@ def conv_relu(x, channels: int, kernel_size: int, name: str):
     return layers.Conv2D(channels, kernel_size, padding="same", activation="relu", name=name)(x)
 
 
+def residual_block(inputs, name: str, dilation: int = 1):
+    """Two convolutions whose result is added to what came in."""
+    x = he_conv(inputs, inputs.shape[-1], 3, dilation=dilation, name=f"{name}_conv1")
+    # From 0, so that every block begins as if it were not there: deep networks then learn without
+    # normalisation (Zhang et al., "Fixup Initialization").
+    x = layers.Conv2D(
+        x.shape[-1],
+        3,
+        padding="same",
+        dilation_rate=dilation,
+        kernel_initializer="zeros",
+        name=f"{name}_conv2",
+    )(x)
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([inputs, x]))
+
+
+def he_conv(x, channels: int, kernel_size: int, *, name: str, stride: int = 1, dilation: int = 1):
+    """A convolution and what of it is positive, from weights that suit it."""
+    return layers.Conv2D(
+        channels,
+        kernel_size,
+        stride,
+        padding="same",
+        dilation_rate=dilation,
+        activation="relu",
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+
+
 def output_conv(x, channels: int, name: str, *, small: bool = False):
     """The last layer of a stage, from weights that give small maps at first if so asked.
 
