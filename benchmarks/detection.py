@@ -20,7 +20,7 @@ from pycocotools.cocoeval import COCOeval
 
 from keras_openpose import COCO_18, evaluate_coco, from_preset, predict_poses, read_image
 from keras_openpose.evaluation import coco_figures
-from keras_openpose.forward import forward_pass
+from keras_openpose.inference.forward import forward_pass
 
 INPUT_SIZE = (368, 432)
 PLAIN = {"merge_distance": 0, "min_keypoints": 3, "min_peak_score": 0}

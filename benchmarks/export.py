@@ -27,8 +27,8 @@ from keras_openpose import (
     predict_poses,
     read_image,
 )
-from keras_openpose.forward import forward_pass
-from keras_openpose.inference import letterbox
+from keras_openpose.inference.forward import forward_pass
+from keras_openpose.inference.predict import letterbox
 
 SIZE = (368, 432)
 CALIBRATION = 100

@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_openpose import COCO_18, Augmentation, coco_dataset
-from keras_openpose import data as loader
+from keras_openpose.data import dataset as loader
 from keras_openpose.skeletons import COCO_KEYPOINTS
 
 SIZE = (368, 368)

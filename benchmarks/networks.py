@@ -19,8 +19,8 @@ import keras
 import numpy as np
 
 import keras_openpose as ko
-from keras_openpose.forward import forward_pass
-from keras_openpose.presets import PRESETS
+from keras_openpose.inference.forward import forward_pass
+from keras_openpose.models.presets import PRESETS
 
 TESTS = Path(__file__).parents[1] / "tests"
 

@@ -19,7 +19,7 @@ from pycocotools.coco import COCO
 
 import keras_openpose as ko
 from keras_openpose.evaluation import coco_figures
-from keras_openpose.forward import forward_pass
+from keras_openpose.inference.forward import forward_pass
 
 INPUT_SIZE = (368, 432)
 LOOKS = {

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_openpose import draw_poses, from_preset, predict_poses, predict_video, synthetic_people
-from keras_openpose.video import VideoReader, write_video
+from keras_openpose.inference.video import VideoReader, write_video
 
 SIZE, BATCH = (256, 320), 8
 

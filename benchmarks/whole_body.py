@@ -23,8 +23,8 @@ from keras_openpose import (
     hand_openpose,
     predict_whole_body,
 )
-from keras_openpose.exported import ExportedNetwork
-from keras_openpose.forward import forward_pass
+from keras_openpose.inference.forward import forward_pass
+from keras_openpose.inference.runtimes import ExportedNetwork
 
 SIZE, CROP, BATCH = (368, 656), 368, 8
 # From the neck, in pixels.

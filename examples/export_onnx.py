@@ -1,5 +1,5 @@
 """Title: People with onnxruntime alone
-Description: An exported network in its own runtime; neither Keras nor TensorFlow is loaded.
+Description: An exported network in its own runtime; with KERAS_BACKEND=numpy TensorFlow is not loaded.
 
     keras-openpose export network.onnx --size 368 432
     python examples/export_onnx.py network.onnx photo.jpg people.jpg

@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 import keras_openpose as ko
-from keras_openpose.coco import coco_samples
+from keras_openpose.data.coco import coco_samples
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 pair = {"nargs": 2, "metavar": ("IMAGES", "LABELS")}

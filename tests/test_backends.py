@@ -16,7 +16,7 @@ import tensorflow as tf
 
 import keras_openpose as ko
 from backend_step import ARM, SIZE, compile_for_training, network, step
-from keras_openpose.forward import forward_pass
+from keras_openpose.inference.forward import forward_pass
 from published_graph import run_exactly
 
 pytestmark = pytest.mark.backend
@@ -147,7 +147,7 @@ def test_tensorflow_takes_no_gpu_where_it_only_loads_data():
     code = (
         "import keras, tensorflow as tf\n"  # PyTorch crashes if TensorFlow was loaded before it
         "tf.config.set_visible_devices = lambda *arguments: print(*arguments)\n"
-        "import keras_openpose.data\n"
+        "import keras_openpose.data.dataset\n"
     )
     assert python(["-c", code]).endswith("[] GPU\n")
 

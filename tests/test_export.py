@@ -14,9 +14,9 @@ from keras import layers
 
 import keras_openpose as ko
 from keras_openpose.export import _replace_folder
-from keras_openpose.exported import ExportedNetwork
-from keras_openpose.forward import forward_pass
-from keras_openpose.inference import letterbox
+from keras_openpose.inference.forward import forward_pass
+from keras_openpose.inference.predict import letterbox
+from keras_openpose.inference.runtimes import ExportedNetwork
 from keras_openpose.models.stages import stage_outputs
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -291,21 +291,22 @@ def run(code, cwd, *arguments):
     return process.stdout
 
 
-def test_people_are_found_without_loading_keras(arm_model, photograph_arms, tmp_path):
+def test_people_are_found_without_loading_a_backend_of_keras(arm_model, photograph_arms, tmp_path):
     pytest.importorskip("ai_edge_litert")
     ko.export_model(arm_model, tmp_path / "arms.tflite", size=SIZE)
     np.save(tmp_path / "image.npy", photograph_arms(SIZE, [[[30, 10], [32, 30], [30, 50]]], sigma=7.0))
     code = (
-        "import sys, numpy as np, keras_openpose as ko\n"
+        "import os, sys; os.environ['KERAS_BACKEND'] = 'numpy'\n"
+        "import numpy as np, keras_openpose as ko\n"
         "arm = ko.Skeleton('arm', keypoints=('a', 'b', 'c'), limbs=(('a', 'b'), ('b', 'c')))\n"
         "poses = ko.predict_poses(ko.load_exported('arms.tflite'), np.load('image.npy'), skeleton=arm)\n"
-        "print(len(poses), {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules))\n"
+        "print(len(poses), {'tensorflow', 'torch'} & set(sys.modules))\n"
     )
     assert run(["-c", code], tmp_path) == "1 set()\n"
 
 
 @pytest.mark.parametrize(
-    "imports", ["import keras, keras_openpose", "from keras_openpose import openpose; import keras"]
+    "imports", ["import keras, keras_openpose", "import keras_openpose; import keras"]
 )
 def test_a_compiled_network_loads_once_keras_and_the_package_are_imported(imports, arm_model, tmp_path):
     arm_model.compile("sgd", ko.StageLoss())

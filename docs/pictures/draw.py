@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 import keras_openpose as ko
-from keras_openpose import decoding
 from keras_openpose.cli import main
 from keras_openpose.geometry import cell_to_pixel
+from keras_openpose.inference import decoding
 
 FOLDER = Path(__file__).parent
 SIZE = (384, 384)

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 import keras_openpose as ko
-from keras_openpose.crops import Crop
-from keras_openpose.squares import face_boxes, hand_boxes
+from keras_openpose.inference.crops import Crop
+from keras_openpose.inference.squares import face_boxes, hand_boxes
 
 FOLDER = Path(__file__).parent
 PHOTOGRAPHS = Path(ko.__file__).parent / "photographs"

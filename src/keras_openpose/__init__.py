@@ -1,7 +1,5 @@
 """Bottom-up multi-person pose estimation in Keras 3."""
 
-import importlib
-import sys
 from typing import TYPE_CHECKING
 
 try:
@@ -13,43 +11,47 @@ except ImportError as error:
         f"`pip install opencv-python-headless`. The reason given: {error}"
     ) from error
 
-from keras_openpose.decoding import decode_poses
-from keras_openpose.exported import load_exported
+from keras_openpose.startup import load_quietly
+
+load_quietly("keras")
+
+from keras_openpose.data.samples import PoseSample
+from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
+from keras_openpose.export import export_model
 from keras_openpose.images import read_image
-from keras_openpose.inference import predict_poses
-from keras_openpose.people_json import poses_from_openpose, poses_to_coco, poses_to_openpose
+from keras_openpose.inference.decoding import decode_poses
+from keras_openpose.inference.predict import predict_poses
+from keras_openpose.inference.runtimes import load_exported
+from keras_openpose.inference.video import predict_video
+from keras_openpose.inference.whole_body import predict_whole_body
+from keras_openpose.models import (
+    body_25,
+    compact_openpose,
+    convert_weights,
+    efficientnet_openpose,
+    face_openpose,
+    from_preset,
+    hand_openpose,
+    lightweight_openpose,
+    mobilenet_openpose,
+    openpose,
+)
+from keras_openpose.models.backbones import list_backbones
+from keras_openpose.models.presets import list_presets
+from keras_openpose.output.people_json import poses_from_openpose, poses_to_coco, poses_to_openpose
+from keras_openpose.output.visualization import draw_heatmaps, draw_pafs, draw_poses
 from keras_openpose.poses import Poses, WholeBody
-from keras_openpose.presets import list_presets
-from keras_openpose.samples import PoseSample
 from keras_openpose.skeletons import BODY_25, COCO_18, FACE_70, HAND_21, MPI_15, Skeleton
-from keras_openpose.video import predict_video
-from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
-from keras_openpose.whole_body import predict_whole_body
+from keras_openpose.synthetic import synthetic_people
+from keras_openpose.training.losses import StageLoss, StageMetric
+from keras_openpose.training.muon import ConvMuon
+from keras_openpose.training.optimizers import STAGE_MULTIPLIERS, CaffeSGD, make_optimizer
+from keras_openpose.training.recipe import train
 from keras_openpose.writing import write_image
 
 if TYPE_CHECKING:
-    from keras_openpose.augmentation import Augmentation
-    from keras_openpose.data import coco_dataset, pose_dataset
-    from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
-    from keras_openpose.export import export_model
-    from keras_openpose.losses import StageLoss, StageMetric
-    from keras_openpose.models import (
-        body_25,
-        compact_openpose,
-        convert_weights,
-        efficientnet_openpose,
-        face_openpose,
-        from_preset,
-        hand_openpose,
-        lightweight_openpose,
-        mobilenet_openpose,
-        openpose,
-    )
-    from keras_openpose.models.backbones import list_backbones
-    from keras_openpose.muon import ConvMuon
-    from keras_openpose.optimizers import STAGE_MULTIPLIERS, CaffeSGD, make_optimizer
-    from keras_openpose.synthetic import synthetic_people
-    from keras_openpose.training import train
+    from keras_openpose.data.augmentation import Augmentation
+    from keras_openpose.data.dataset import coco_dataset, pose_dataset
 
 __version__ = "0.1.0"
 
@@ -104,54 +106,15 @@ __all__ = [
     "write_image",
 ]
 
-# Loaded at first use: Keras, which people in the maps of an exported network do not need; TensorFlow,
-# which on other backends only training needs; and pycocotools.
-_AT_FIRST_USE = {
-    "Augmentation": "augmentation",
-    "CaffeSGD": "optimizers",
-    "CocoEvaluation": "evaluation",
-    "ConvMuon": "muon",
-    "STAGE_MULTIPLIERS": "optimizers",
-    "StageLoss": "losses",
-    "StageMetric": "losses",
-    "body_25": "models",
-    "coco_dataset": "data",
-    "compact_openpose": "models",
-    "convert_weights": "models",
-    "efficientnet_openpose": "models",
-    "evaluate_coco": "evaluation",
-    "export_model": "export",
-    "face_openpose": "models",
-    "from_preset": "models",
-    "hand_openpose": "models",
-    "lightweight_openpose": "models",
-    "list_backbones": "models.backbones",
-    "make_optimizer": "optimizers",
-    "mobilenet_openpose": "models",
-    "openpose": "models",
-    "pose_dataset": "data",
-    "synthetic_people": "synthetic",
-    "train": "training",
-}
-
-
-def _tell_keras():
-    """Makes the classes that compiled networks hold known to Keras, if that is loaded."""
-    if "keras" in sys.modules:
-        for module in ("losses", "optimizers", "muon"):
-            importlib.import_module(f"{__name__}.{module}")
+# Loaded at first use: they need TensorFlow, also where Keras computes with JAX or PyTorch.
+_LOADERS = {"Augmentation": "augmentation", "coco_dataset": "dataset", "pose_dataset": "dataset"}
 
 
 def __getattr__(name: str):
-    if name in _AT_FIRST_USE:
-        module = importlib.import_module(f"{__name__}.{_AT_FIRST_USE[name]}")
-        _tell_keras()
-        return getattr(module, name)
+    if name in _LOADERS:
+        return getattr(load_quietly(f"{__name__}.data.{_LOADERS[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-_tell_keras()

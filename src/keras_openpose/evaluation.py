@@ -7,21 +7,23 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
-from keras_openpose.coco import read_labels, sort_people
-from keras_openpose.forward import forward_pass
+from keras_openpose.data.coco import read_labels, sort_people
 from keras_openpose.images import read_image
-from keras_openpose.inference import check_prediction, predict_poses
-from keras_openpose.people_json import poses_to_coco
+from keras_openpose.inference.forward import forward_pass
+from keras_openpose.inference.predict import check_prediction, predict_poses
+from keras_openpose.output.people_json import poses_to_coco
+from keras_openpose.output.visualization import draw_poses
 from keras_openpose.skeletons import COCO_18, COCO_KEYPOINTS, Skeleton
-from keras_openpose.visualization import draw_poses
 from keras_openpose.writing import write_whole
+
+if TYPE_CHECKING:
+    from pycocotools.coco import COCO
 
 # Arguments of `evaluate_coco` that it does not hand on to `predict_poses`.
 _NOT_FOR_PREDICTION = ("image_ids", "results", "verbose")
@@ -196,7 +198,7 @@ class CocoEvaluation(keras.callbacks.Callback):
 
 
 def coco_figures(
-    truth: COCO, found: list[dict], image_ids: Sequence[int], *, skeleton: Skeleton = COCO_18
+    truth: "COCO", found: list[dict], image_ids: Sequence[int], *, skeleton: Skeleton = COCO_18
 ) -> dict[str, float]:
     """The ten figures of COCO's keypoint evaluation, in percent.
 
@@ -209,6 +211,8 @@ def coco_figures(
     Returns:
         The figures by name, see `evaluate_coco`.
     """
+    from pycocotools.cocoeval import COCOeval  # 0.3 s, which few who import the package need
+
     if not found:  # which pycocotools does not take; nothing found is nothing right
         return dict.fromkeys(FIGURES, 0.0)
     category = truth.cats[found[0]["category_id"]]
@@ -226,7 +230,7 @@ def coco_figures(
     }
 
 
-def _look_up(images, annotations, image_ids) -> tuple[COCO, dict, dict[int, Path]]:
+def _look_up(images, annotations, image_ids) -> tuple["COCO", dict, dict[int, Path]]:
     """Labels, their category with keypoints, and the photographs to count by id."""
     truth, category = _read_truth(annotations)
     ids = sorted(truth.imgs) if image_ids is None else list(dict.fromkeys(map(int, image_ids)))
@@ -255,7 +259,7 @@ def _read_photograph(path: Path, record: dict) -> np.ndarray:
     return image
 
 
-def _warn_of_lacking(truth: COCO, category: dict, skeleton: Skeleton, annotations):
+def _warn_of_lacking(truth: "COCO", category: dict, skeleton: Skeleton, annotations):
     """Warn of keypoints that someone's labels have, and that the network cannot find."""
     labelled = np.any([person["keypoints"][2::3] > 0 for person in truth.anns.values()], axis=0)
     names = [name for name, some in zip(category["keypoints"], labelled, strict=True) if some]
@@ -268,8 +272,10 @@ def _warn_of_lacking(truth: COCO, category: dict, skeleton: Skeleton, annotation
         )
 
 
-def _read_truth(path: str | os.PathLike) -> tuple[COCO, dict]:
+def _read_truth(path: str | os.PathLike) -> tuple["COCO", dict]:
     """Labels as pycocotools has them, and their category with keypoints."""
+    from pycocotools.coco import COCO
+
     labels = read_labels(path)
     category = _keypoint_category(labels, path)
     # Of a part of a file's images, all labels may still be there.

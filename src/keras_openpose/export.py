@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_openpose.inference import Photograph, letterbox, load_photograph
+from keras_openpose.inference.predict import Photograph, letterbox, load_photograph
 from keras_openpose.writing import write_whole
 
 # Each format with the end of its path, and the package beside TensorFlow that writes it.

@@ -1,7 +1,4 @@
-"""The command line `keras-openpose`.
-
-Nothing heavy is loaded before the arguments are read, so that `--help` and mistakes answer at once.
-"""
+"""The command line `keras-openpose`."""
 
 import contextlib
 import importlib
@@ -38,9 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.suppress(ValueError):  # outside of the main thread
         before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        with _quiet_libraries():
-            command = importlib.import_module(f"{__name__}.{options.command}")
-        return command.run(options)
+        _quiet_opencv()
+        return importlib.import_module(f"{__name__}.{options.command}").run(options)
     except KeyboardInterrupt as interrupt:
         print("keras-openpose: interrupted; what was written until then is kept", file=sys.stderr)
         # As shells count.
@@ -53,28 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(signal.SIGTERM, before)
 
 
-@contextlib.contextmanager
-def _quiet_libraries():
-    """Keep the C++ messages of TensorFlow, OpenCV and FFmpeg from burying the output.
-
-    TensorFlow heeds its own variable only once it has loaded (tensorflow issue 100442): until then,
-    standard error goes nowhere. Setting the variable brings the messages back.
-    """
+def _quiet_opencv():
+    """Keep the C++ messages of OpenCV and FFmpeg from burying the output."""
     if "OPENCV_LOG_LEVEL" not in os.environ:  # which OpenCV has read already: the package loads it
         import cv2
 
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        yield
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # 2 tells everyone without a GPU that cuInit failed
-    standard_error = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(standard_error, 2)
-        os.close(standard_error)
-        os.close(nowhere)

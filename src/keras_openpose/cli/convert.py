@@ -4,7 +4,7 @@ import argparse
 
 from keras_openpose.cli.problems import Problems
 from keras_openpose.models import convert_weights
-from keras_openpose.presets import PRESETS
+from keras_openpose.models.presets import PRESETS
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,14 +10,14 @@ import numpy as np
 
 from keras_openpose.cli.problems import Problems
 from keras_openpose.evaluation import evaluate_coco
-from keras_openpose.forward import forward_pass
 from keras_openpose.images import read_image
-from keras_openpose.inference import predict_poses
+from keras_openpose.inference.forward import forward_pass
+from keras_openpose.inference.predict import predict_poses
 from keras_openpose.models import from_preset
+from keras_openpose.output.visualization import draw_heatmaps, draw_pafs, draw_poses
 from keras_openpose.poses import Poses
 from keras_openpose.skeletons import COCO_18
 from keras_openpose.synthetic import synthetic_people
-from keras_openpose.visualization import draw_heatmaps, draw_pafs, draw_poses
 from keras_openpose.writing import write_image
 
 _SIZE = (384, 384)  # of the photographs and the scenes

@@ -15,10 +15,10 @@ from keras_openpose.cli.problems import Problems
 from keras_openpose.cli.results import Results
 from keras_openpose.cli.window import Window
 from keras_openpose.images import read_image
-from keras_openpose.inference import predict_poses
+from keras_openpose.inference.predict import predict_poses
+from keras_openpose.inference.video import VideoReader, is_live, predict_video
+from keras_openpose.inference.whole_body import predict_whole_body
 from keras_openpose.poses import Poses, WholeBody
-from keras_openpose.video import VideoReader, is_live, predict_video
-from keras_openpose.whole_body import predict_whole_body
 
 IMAGE_SUFFIXES = frozenset((
     ".avif", ".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff",

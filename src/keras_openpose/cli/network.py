@@ -7,10 +7,10 @@ import os
 import keras
 
 from keras_openpose.cli.problems import Problems
-from keras_openpose.exported import is_exported, load_exported
-from keras_openpose.forward import Network, forward_pass
+from keras_openpose.inference.forward import Network, forward_pass
+from keras_openpose.inference.runtimes import is_exported, load_exported
 from keras_openpose.models import from_preset
-from keras_openpose.presets import DEFAULT_PRESET, PRESETS
+from keras_openpose.models.presets import DEFAULT_PRESET, PRESETS
 from keras_openpose.skeletons import BODY_25, COCO_18, FACE_70, HAND_21, MPI_15, Skeleton
 
 _PREDICT_OPTIONS = (

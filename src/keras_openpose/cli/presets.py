@@ -2,7 +2,7 @@
 
 import argparse
 
-from keras_openpose.presets import PRESETS
+from keras_openpose.models.presets import PRESETS
 
 
 def run(options: argparse.Namespace) -> int:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_openpose.people_json import poses_to_coco, poses_to_openpose
+from keras_openpose.inference.video import write_video
+from keras_openpose.output.people_json import poses_to_coco, poses_to_openpose
+from keras_openpose.output.visualization import draw_poses
 from keras_openpose.poses import Poses, WholeBody
-from keras_openpose.video import write_video
-from keras_openpose.visualization import draw_poses
 from keras_openpose.writing import write_image, write_whole
 
 # Other kinds of images, which hold no colours or which OpenCV only reads, become PNG.

@@ -10,11 +10,11 @@ import tensorflow as tf
 from keras_openpose.cli.network import load_network
 from keras_openpose.cli.parser import NEW_NETWORK
 from keras_openpose.cli.problems import Problems
-from keras_openpose.data import coco_dataset
+from keras_openpose.data.dataset import coco_dataset
 from keras_openpose.models import openpose
-from keras_openpose.optimizers import STAGE_MULTIPLIERS
 from keras_openpose.skeletons import COCO_18
-from keras_openpose.training import count_epochs, train
+from keras_openpose.training.optimizers import STAGE_MULTIPLIERS
+from keras_openpose.training.recipe import count_epochs, train
 
 _RECIPE = ("learning_rate", "schedule", "warmup_steps", "weight_decay", "clipnorm", "ema")
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_openpose.converters.torch_file import read_torch_file
+from keras_openpose.models.converters.torch_file import read_torch_file
 
 _MEAN, _STD = 127, 128  # of pixels from 0 to 255; efficientnet_lite_builder.py, MEAN_RGB and STDDEV_RGB
 _STEM_CHANNELS = 32

@@ -11,8 +11,8 @@ from keras_openpose.models.hand_and_face import face_openpose, hand_openpose
 from keras_openpose.models.lightweight_openpose import lightweight_openpose
 from keras_openpose.models.mobilenet_openpose import mobilenet_openpose
 from keras_openpose.models.openpose import openpose
+from keras_openpose.models.presets import DEFAULT_PRESET, PRESETS, list_presets
 from keras_openpose.models.weights import load_file, load_preset
-from keras_openpose.presets import DEFAULT_PRESET, PRESETS, list_presets
 from keras_openpose.writing import write_whole
 
 _NETWORKS = {

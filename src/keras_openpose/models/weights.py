@@ -8,12 +8,12 @@ from pathlib import Path, PurePosixPath
 import h5py
 import keras
 
-from keras_openpose import converters
-from keras_openpose.converters.cmu import load_cmu
-from keras_openpose.converters.frozen_graph import load_frozen_graph
-from keras_openpose.converters.keras_file import load_keras_file
-from keras_openpose.converters.lightweight import load_lightweight
-from keras_openpose.presets import PRESETS, Preset
+from keras_openpose.models import converters
+from keras_openpose.models.converters.cmu import load_cmu
+from keras_openpose.models.converters.frozen_graph import load_frozen_graph
+from keras_openpose.models.converters.keras_file import load_keras_file
+from keras_openpose.models.converters.lightweight import load_lightweight
+from keras_openpose.models.presets import PRESETS, Preset
 from keras_openpose.writing import write_whole
 
 
