@@ -419,7 +419,7 @@ def test_the_callback_refuses_arguments_that_no_one_takes(name, tmp_path):
 
 
 def test_the_callback_refuses_a_network_of_another_skeleton_before_the_training(folder, arm_model):
-    callback = CocoEvaluation(*folder(seen_as_labelled(ONE)), input_size=(240, 320))
+    callback = CocoEvaluation(*folder(seen_as_labelled(ONE)), skeleton=COCO_18, input_size=(240, 320))
     callback.set_model(arm_model)
     with pytest.raises(ValueError, match="must give the maps of COCO_18"):
         callback.on_train_begin()

@@ -305,9 +305,7 @@ def test_people_are_found_without_loading_a_backend_of_keras(arm_model, photogra
     assert run(["-c", code], tmp_path) == "1 set()\n"
 
 
-@pytest.mark.parametrize(
-    "imports", ["import keras, keras_openpose", "import keras_openpose; import keras"]
-)
+@pytest.mark.parametrize("imports", ["import keras, keras_openpose", "import keras_openpose; import keras"])
 def test_a_compiled_network_loads_once_keras_and_the_package_are_imported(imports, arm_model, tmp_path):
     arm_model.compile("sgd", ko.StageLoss())
     arm_model.save(tmp_path / "arms.keras")
@@ -350,7 +348,7 @@ def test_photographs_give_the_maps_of_keras(format, mobilenet, photographs, tmp_
 
 @pytest.mark.shared
 @pytest.mark.slow
-def test_the_example_finds_people_with_onnxruntime_and_without_keras(mobilenet, shared, tmp_path):
+def test_the_example_finds_people_with_onnxruntime(mobilenet, shared, tmp_path):
     pytest.importorskip("onnxruntime")
     ko.export_model(mobilenet, tmp_path / "network.onnx", size=(368, 432))
     photo = shared / "data/coco/val2017/000000034417.jpg"

@@ -37,6 +37,7 @@ from keras_openpose.models import (
     openpose,
 )
 from keras_openpose.models.backbones import list_backbones
+from keras_openpose.models.estimator import PoseEstimator
 from keras_openpose.models.presets import list_presets
 from keras_openpose.output.people_json import poses_from_openpose, poses_to_coco, poses_to_openpose
 from keras_openpose.output.visualization import draw_heatmaps, draw_pafs, draw_poses
@@ -66,6 +67,7 @@ __all__ = [
     "CaffeSGD",
     "CocoEvaluation",
     "ConvMuon",
+    "PoseEstimator",
     "PoseSample",
     "Poses",
     "Skeleton",

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from keras_openpose.data.coco import read_labels, sort_people
 from keras_openpose.images import read_image
-from keras_openpose.inference.forward import forward_pass
+from keras_openpose.inference.forward import find_skeleton, forward_pass
 from keras_openpose.inference.predict import check_prediction, predict_poses
 from keras_openpose.output.people_json import poses_to_coco
 from keras_openpose.output.visualization import draw_poses
@@ -36,7 +36,7 @@ def evaluate_coco(
     annotations: str | os.PathLike,
     *,
     image_ids: Sequence[int] | None = None,
-    skeleton: Skeleton = COCO_18,
+    skeleton: Skeleton | None = None,
     results: str | os.PathLike | None = None,
     batch_size: int = 8,
     verbose: bool = True,
@@ -53,7 +53,8 @@ def evaluate_coco(
         images: folder of the photographs.
         annotations: COCO keypoint file, such as `person_keypoints_val2017.json`.
         image_ids: ids of the images to count. Defaults to every image of the file.
-        skeleton: who a person is. Defaults to `COCO_18`.
+        skeleton: keypoints and limbs. Defaults to the network's own; only a plain model, which has none,
+            needs it.
         results: file to write the detections to, in COCO's result form. Defaults to none.
         batch_size: photographs that run at once. Defaults to 8.
         verbose: show a progress bar and the number of images. Defaults to True.
@@ -82,6 +83,7 @@ def evaluate_coco(
     check_prediction("evaluate_coco", predict, evaluate_coco)
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
+    skeleton = find_skeleton(model, skeleton)
     truth, category, photographs = _look_up(images, annotations, image_ids)
     _warn_of_lacking(truth, category, skeleton, annotations)
     ids, found = list(photographs), []
@@ -163,7 +165,7 @@ class CocoEvaluation(keras.callbacks.Callback):
 
         Of the photographs, only the first is read, to see whether it has the size that its labels say.
         """
-        forward_pass(self.model, self.evaluate.get("skeleton", COCO_18))
+        forward_pass(self.model, find_skeleton(self.model, self.evaluate.get("skeleton")))
         truth, _, photographs = _look_up(self.images, self.annotations, self.evaluate.get("image_ids"))
         for image_id, path in list(photographs.items())[:1]:
             _read_photograph(path, truth.imgs[image_id])

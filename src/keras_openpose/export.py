@@ -1,9 +1,11 @@
 """Networks for production: SavedModel, ONNX, LiteRT and OpenVINO, by the converters of each format."""
 
 import importlib
+import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_openpose.inference.predict import Photograph, letterbox, load_photograph
+from keras_openpose.inference.runtimes import CARD, SAVED_MODEL_CARD
 from keras_openpose.writing import write_whole
 
 # Each format with the end of its path, and the package beside TensorFlow that writes it.
@@ -45,7 +48,9 @@ def export_model(
 
     What is written takes `images`, RGB from 0 to 255, and gives the last stage, `heatmaps` and `pafs`,
     each `(batch, height / 8, width / 8, channels)` in float32: what `decode_poses` takes, image by image.
-    `load_exported` reads it for `predict_poses`.
+    `load_exported` reads it for `predict_poses`. The network's skeleton and `predict_options` go along as
+    JSON, where each format has a place for such things: the properties of an ONNX model, the runtime
+    information of OpenVINO, the assets of a SavedModel, and a file packed into that of LiteRT.
 
     Args:
         model: a network of this package, or any model with its inputs and outputs. Keras must run on
@@ -84,21 +89,24 @@ def export_model(
     format = format or {suffix: name for name, (suffix, _) in FORMATS.items()}.get(path.suffix)
     _check(model, path, format, precision, calibration)
     spec = _input_spec(model, format, size)
-    network = _last_stage(model)
+    network, card = _last_stage(model), _card(model)
     if format == "tf_saved_model":
-        _replace_folder(path, lambda folder: _save(network, folder, spec))
+        _replace_folder(path, lambda folder: _save(network, folder, spec, card))
     elif format == "onnx":
         with write_whole(path) as temporary:
             network.export(str(temporary), format="onnx", input_signature=[spec], verbose=False)
+            _label_onnx(temporary, card)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            _save(network, folder, spec)
+            _save(network, folder, spec, card)
             if format == "openvino":
-                _write_openvino(folder, path)
+                _write_openvino(folder, path, card)
             else:
                 images = _calibration_images(calibration, spec.shape[1:3])
                 with write_whole(path) as temporary:
                     temporary.write_bytes(_convert_litert(folder, precision, images))
+                    with zipfile.ZipFile(temporary, "a") as archive:  # as TensorFlow Lite packs files
+                        archive.writestr(f"{CARD}.json", card)
     return path
 
 
@@ -164,8 +172,26 @@ def _last_stage(model: keras.Model) -> keras.Model:
     return keras.Model(images, {name: stages[:, -1] for name, stages in maps.items()})
 
 
-def _save(network: keras.Model, folder: str | os.PathLike, spec: keras.InputSpec):
+def _card(model: keras.Model) -> str:
+    """What the network knows beside its weights, as JSON; nothing of a plain model."""
+    skeleton = getattr(model, "skeleton", None)
+    known = {"skeleton": skeleton.as_dict(), "predict_options": model.predict_options} if skeleton else {}
+    return json.dumps(known)
+
+
+def _save(network: keras.Model, folder: str | os.PathLike, spec: keras.InputSpec, card: str):
     network.export(str(folder), format="tf_saved_model", input_signature=[spec], verbose=False)
+    path = Path(folder, SAVED_MODEL_CARD)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(card)
+
+
+def _label_onnx(path: Path, card: str):
+    import onnx
+
+    network = onnx.load(path)
+    onnx.helper.set_model_props(network, {CARD: card})
+    onnx.save(network, path)
 
 
 def _replace_folder(path: Path, write):
@@ -183,10 +209,11 @@ def _replace_folder(path: Path, write):
             raise
 
 
-def _write_openvino(folder: str, path: Path):
+def _write_openvino(folder: str, path: Path, card: str):
     import openvino
 
     network = openvino.convert_model(folder)
+    network.set_rt_info(card, CARD)
     openvino.save_model(network, path, compress_to_fp16=False)
 
 

@@ -80,6 +80,22 @@ class Skeleton:
             object.__setattr__(self, field, value)  # the way to fill a frozen dataclass
         self._check()
 
+    def as_dict(self) -> dict:
+        """The arguments of `Skeleton` that make this one, in types that JSON has."""
+        return {
+            "name": self.name,
+            "keypoints": list(self.keypoints),
+            "limbs": [list(limb) for limb in self.limbs],
+            "flips": [list(pair) for pair in self.flips],
+            "sigmas": list(self.sigmas),
+            "derived": {name: list(sources) for name, sources in self.derived},
+            "auxiliary_limbs": [list(limb) for limb in self.auxiliary_limbs],
+        }
+
+    def has_maps_of(self, other: "Skeleton") -> bool:
+        """Whether both have the same keypoints and limbs in the same order: their channels mean the same."""
+        return (self.keypoints, self.limbs) == (other.keypoints, other.limbs)
+
     @property
     def num_keypoints(self) -> int:
         """How many keypoints, the background not counted."""

@@ -375,12 +375,12 @@ def test_after_the_second_look_the_best_person_still_comes_first(arm, arm_model,
 def test_options_that_a_network_brings_along_are_defaults(arm, arm_model, photograph_arms):
     image = photograph_arms((240, 320), ARMS)
     found = predict_poses(arm_model, image, skeleton=arm)
-    arm_model.decode_options = {"max_people": 1}
+    arm_model.predict_options = {"max_people": 1}
     try:
         assert len(predict_poses(arm_model, image, skeleton=arm)) == 1
         assert len(predict_poses(arm_model, image, skeleton=arm, max_people=None)) == len(found) > 1
     finally:
-        del arm_model.decode_options
+        del arm_model.predict_options
 
 
 def test_the_second_look_is_not_narrowed_to_the_best_person_of_a_crop(tmp_path):
@@ -499,7 +499,7 @@ def test_model_and_skeleton_that_do_not_fit_are_told_both_counts(arm_model):
     with pytest.raises(
         ValueError, match=r"maps of COCO_18: 19 heatmaps \(18 keypoints and background\)"
     ) as error:
-        predict_poses(arm_model, np.zeros((64, 64, 3), np.uint8))
+        predict_poses(arm_model, np.zeros((64, 64, 3), np.uint8), skeleton=COCO_18)
     for part in ("38 PAF channels (19 limbs)", "{'heatmaps': 4, 'pafs': 4}", "`skeleton`"):
         assert part in str(error.value)
 

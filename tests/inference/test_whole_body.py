@@ -83,7 +83,7 @@ def bodies(draw_maps):
             }
 
         channels = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
-        return ExportedNetwork((None, *size, 3), channels, call)
+        return ExportedNetwork((None, *size, 3), channels, call, skeleton)
 
     return network
 
@@ -320,12 +320,13 @@ def test_a_body_without_arms_or_head_is_told_what_is_missing(arm, arm_model, han
     assert len(predict_whole_body(image, body=arm_model, skeleton=arm)) == 0
 
 
-def test_networks_that_see_something_else_are_named(arm_model, hands, face):
+def test_networks_that_see_something_else_are_named(crowds, hands, face):
+    _, body = crowds
     image = np.zeros((64, 64, 3), np.uint8)
     with pytest.raises(ValueError, match=r"`hands` must .* HAND_21: 22 heatmaps .*with: {'heatmaps': 71}"):
-        predict_whole_body(image, body=arm_model, hands=face)
+        predict_whole_body(image, body=body, hands=face)
     with pytest.raises(ValueError, match=r"`face` must .* FACE_70: 71 heatmaps .*with: {'heatmaps': 22}"):
-        predict_whole_body(image, body=arm_model, face=hands)
+        predict_whole_body(image, body=body, face=hands)
 
 
 def test_a_network_of_one_size_is_used_at_that_size_if_it_is_a_square(crowds):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import caffe_network
-from keras_openpose import BODY_25, body_25, from_preset, predict_poses
+from keras_openpose import BODY_25, COCO_18, body_25, from_preset, predict_poses
 from torch_files import CONTAINERS
 
 SIZES = [(64, 96), (104, 72)]  # 104 is a multiple of 8 but not of 16
@@ -80,8 +80,10 @@ def test_people_of_25_keypoints_come_out(model):
     poses = predict_poses(model, np.zeros((64, 96, 3), np.uint8), skeleton=BODY_25, input_size=(64, 96))
     assert poses.skeleton is BODY_25
     assert poses.keypoints.shape[1:] == (25, 2)
-    with pytest.raises(ValueError, match="Pass the `skeleton` that the model was made for"):
-        predict_poses(model, np.zeros((64, 96, 3), np.uint8), input_size=(64, 96))
+    with pytest.raises(ValueError, match=r"must be that of the network, BODY_25.* Received: COCO_18"):
+        ValueError, match="`skeleton` must be that of the network, BODY_25.* Received: COCO_18"
+    ):
+        predict_poses(model, np.zeros((64, 96, 3), np.uint8), skeleton=COCO_18, input_size=(64, 96))
 
 
 def test_maps_are_float32_under_mixed_precision_and_the_model_comes_back_equal(arm, tmp_path):

@@ -61,7 +61,7 @@ def test_a_file_is_downloaded_and_converted_once_and_its_licence_told_once(serve
     assert f"Weights of {NAME}, licence: Apache-2.0" in capsys.readouterr().out
     (server / "graph_opt.pb").unlink()
     assert_equal(from_preset(NAME), model)
-    assert_equal(mobilenet_openpose("v2_small", weights="coco"), model)
+    assert_equal(mobilenet_openpose("v2_small", weights=NAME), model)
     assert capsys.readouterr().out == ""
     cache = server.parent / "home/keras_openpose"
     assert sorted(path.name for path in cache.iterdir()) == [f"{NAME}.weights.h5", "net_graph_opt.pb"]
@@ -172,7 +172,7 @@ def test_without_a_name_it_is_the_network_that_comes_along_for_photographs(tmp_p
     assert model.name == "efficientnet_openpose"
     for one, other in zip(model.get_weights(), from_preset(DEFAULT_PRESET).get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert model.decode_options == PRESETS[DEFAULT_PRESET].decode
+    assert model.predict_options == PRESETS[DEFAULT_PRESET].predict
     photographs = Path(keras_openpose.__file__).parent / "photographs"
     for name, nose in (("astronaut", (166, 90)), ("photographer", (191, 117))):  # read off by eye
         poses = predict_poses(model, photographs / f"{name}.jpg", input_size=(272, 272), max_people=1)
@@ -233,8 +233,7 @@ def test_what_the_command_cannot_convert_is_one_line(source, preset, complaint, 
 
 
 def test_openpose_for_coco_is_the_preset(monkeypatch):
-    """`openpose("vgg19", weights="coco")` asks for the same files."""
     asked = []
     monkeypatch.setattr("keras_openpose.models.weights.load_preset", lambda _, preset: asked.append(preset))
-    openpose("vgg19", weights="coco")
+    openpose("vgg19", weights="openpose_vgg19_coco")
     assert asked == [PRESETS["openpose_vgg19_coco"]]

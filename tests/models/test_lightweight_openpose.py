@@ -77,11 +77,6 @@ def test_a_negative_number_of_stages_is_an_error():
         lightweight_openpose(-1)
 
 
-def test_published_weights_are_known_for_one_and_three_refinement_stages_only():
-    with pytest.raises(ValueError, match="there are no published weights for lightweight_openpose"):
-        lightweight_openpose(2, weights="coco")
-
-
 # The published checkpoint
 
 

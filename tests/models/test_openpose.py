@@ -163,19 +163,6 @@ def test_a_size_that_stride_8_does_not_divide_is_an_error(shape, tiny):
         openpose(tiny, input_shape=shape)
 
 
-def test_a_skeleton_without_limbs_is_an_error(tiny):
-    with pytest.raises(
-        ValueError, match=r"`skeleton` must have limbs.* dot has none; `hand_openpose` and `face_openpose`"
-    ):
-        openpose(tiny, skeleton=Skeleton("dot", keypoints=["dot"]))
-
-
-def test_a_model_of_ones_own_has_no_published_weights_whatever_its_name(tiny):
-    own = keras.Model(tiny.input, tiny.output, name="vgg19")
-    with pytest.raises(ValueError, match="there are no published weights for openpose_vgg19"):
-        openpose(own, weights="coco")
-
-
 def test_no_stages_are_an_error(tiny):
     with pytest.raises(ValueError, match=r"`num_stages` must be at least 1. Received: 0"):
         openpose(tiny, num_stages=0)

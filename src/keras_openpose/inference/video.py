@@ -13,12 +13,12 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from keras_openpose.inference.forward import Network
+from keras_openpose.inference.forward import Network, find_skeleton
 from keras_openpose.inference.predict import check_prediction, load_photograph, predict_poses
 from keras_openpose.inference.tracking import PoseTracker
 from keras_openpose.inference.whole_body import PartFinder
 from keras_openpose.poses import Poses, WholeBody
-from keras_openpose.skeletons import COCO_18, Skeleton
+from keras_openpose.skeletons import Skeleton
 from keras_openpose.writing import write_whole
 
 _Item = TypeVar("_Item")
@@ -31,7 +31,7 @@ def predict_video(
     model: Network,
     video: int | str | os.PathLike | Iterable[np.ndarray],
     *,
-    skeleton: Skeleton = COCO_18,
+    skeleton: Skeleton | None = None,
     hands: Network | None = None,
     face: Network | None = None,
     memory: int = 15,
@@ -52,7 +52,8 @@ def predict_video(
         video: a file, the number of a camera (0 is the first), the address of a stream
             (`rtsp://...`), or any iterable of frames, `(height, width, 3)`, RGB from 0 to 255. Frames are
             copied: the iterable may use one array for all.
-        skeleton: who a person is. Defaults to `COCO_18`.
+        skeleton: keypoints and limbs. Defaults to the network's own; only a plain model, which has none,
+            needs it.
         hands: a network of one right hand, as `predict_whole_body` takes it. The squares around hands are
             steadied by the hands of the frame before, as in OpenPose. Defaults to none: no hands.
         face: a network of one face. Defaults to none: no faces.
@@ -98,6 +99,7 @@ def predict_video(
         raise ValueError(f"`fps` must be a positive number. Received: {fps}.")
     frames = VideoReader(video) if isinstance(video, (int, str, os.PathLike)) else video
     fps = fps or getattr(frames, "fps", 25.0)
+    skeleton = find_skeleton(model, skeleton)
     tracker = PoseTracker(skeleton, memory=memory, smooth=fps if smooth else None)
     parts = None
     if hands is not None or face is not None:

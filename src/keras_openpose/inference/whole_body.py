@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from keras_openpose.inference.crops import Crop, CropNetwork
-from keras_openpose.inference.forward import Network
+from keras_openpose.inference.forward import Network, find_skeleton
 from keras_openpose.inference.predict import (
     Photograph,
     check_prediction,
@@ -16,7 +16,7 @@ from keras_openpose.inference.predict import (
 )
 from keras_openpose.inference.squares import face_boxes, hand_boxes, steadied
 from keras_openpose.poses import Poses, WholeBody, unseen
-from keras_openpose.skeletons import COCO_18, FACE_70, HAND_21, Skeleton
+from keras_openpose.skeletons import FACE_70, HAND_21, Skeleton
 
 
 def predict_whole_body(
@@ -25,7 +25,7 @@ def predict_whole_body(
     body: Network,
     hands: Network | None = None,
     face: Network | None = None,
-    skeleton: Skeleton = COCO_18,
+    skeleton: Skeleton | None = None,
     hand_scales: Sequence[float] = (1.0,),
     batch_size: int = 8,
     **predict,
@@ -42,8 +42,9 @@ def predict_whole_body(
         hands: a network of one right hand, such as `from_preset("hand_21")`, of this package or exported.
             Defaults to none: no hands.
         face: a network of one face, such as `from_preset("face_70")`. Defaults to none: no faces.
-        skeleton: who a person is, for `body`. Hands need shoulders, elbows and wrists; faces need neck,
-            nose, eyes and ears, or neck and head. Defaults to `COCO_18`.
+        skeleton: keypoints and limbs of bodies. Hands need shoulders, elbows and wrists; faces need neck,
+            nose, eyes and ears, or neck and head. Defaults to the network's own; only a plain model, which
+            has none, needs it.
         hand_scales: factors of the squares around hands; the heatmaps of all are averaged. CMU's best
             results are of six from 0.8 to 1.2. Defaults to one look.
         batch_size: photographs, or crops of one scale, that run at once. Defaults to 8.
@@ -70,6 +71,7 @@ def predict_whole_body(
         ```
     """
     check_prediction("predict_whole_body", predict, predict_whole_body)
+    skeleton = find_skeleton(body, skeleton)
     parts = PartFinder(skeleton, hands=hands, face=face, hand_scales=hand_scales, batch_size=batch_size)
     single = is_one_photograph(images)
     images = iter([images] if single else images)

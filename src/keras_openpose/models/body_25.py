@@ -5,16 +5,18 @@ Fields", figure 3; layers as in models/pose/body_25/pose_deploy.prototxt of CMU 
 """
 
 import os
+from functools import partial
 
 import keras
 from keras import layers
 
-from keras_openpose.models.stages import check_input_shape, check_limbs, output_conv, stage_outputs
+from keras_openpose.models.estimator import PoseEstimator
+from keras_openpose.models.stages import check_input_shape, map_channels, output_conv, stage_outputs
 from keras_openpose.models.vgg import vgg_features
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import BODY_25, Skeleton
 
-_NUM_PAF_STAGES, _NUM_HEATMAP_STAGES = 4, 2
+_NUM_STAGES = {"pafs": 4, "heatmaps": 2}
 _NUM_BLOCKS = 5
 # Channels of the blocks' convolutions and of the 1×1 convolution after them, in the first stage of each
 # kind and in the later ones.
@@ -26,7 +28,7 @@ def body_25(
     skeleton: Skeleton = BODY_25,
     weights: str | os.PathLike | None = None,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
-) -> keras.Model:
+) -> PoseEstimator:
     """Build OpenPose's default network: four stages of PAFs, then two of heatmaps, in dense blocks.
 
     With `BODY_25` it has 26,166,084 parameters. Layers are named `block4_conv1`, `features_conv2`,
@@ -34,8 +36,9 @@ def body_25(
 
     Args:
         skeleton: who a person is. Defaults to `BODY_25`.
-        weights: None for random ones, `"body_25"` for the published ones (see `from_preset`), or a
-            `.weights.h5` or `.keras` file of such a network.
+        weights: None for random ones, a name of `list_presets()` that is of this network, or a
+            `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken, and
+            the channels of keypoints and limbs that both have.
         input_shape: height, width (multiples of 8, or None for any) and 3.
 
     Returns:
@@ -60,24 +63,27 @@ def body_25(
         ```
     """
     check_input_shape(input_shape, multiple=8)
-    check_limbs(skeleton)
     images = keras.Input(input_shape, name="images")
     x = vgg_features(images, (2, 2, 4, 1))
     x = _conv(x, 512, 3, "block4_{}2")
     x = _conv(x, 256, 3, "features_{}1")
     features = _conv(x, 128, 3, "features_{}2")
 
-    pafs, heatmaps = [], []
-    for stage in range(1, _NUM_PAF_STAGES + 1):
-        x = layers.Concatenate(name=f"stage{stage}_pafs_input")([features, pafs[-1]]) if pafs else features
-        pafs.append(_stage(x, 2 * skeleton.num_limbs, stage, "pafs"))
-    for stage in range(1, _NUM_HEATMAP_STAGES + 1):
-        x = layers.Concatenate(name=f"stage{stage}_heatmaps_input")([features, *heatmaps[-1:], pafs[-1]])
-        heatmaps.append(_stage(x, skeleton.num_keypoints + 1, stage, "heatmaps"))
+    channels, seen = map_channels(skeleton), []
+    maps = {kind: [] for kind in channels}
+    for kind, count in channels.items():
+        for stage in range(1, _NUM_STAGES[kind] + 1):
+            x = _join([features, *maps[kind][-1:], *seen], f"stage{stage}_{kind}_input")
+            maps[kind].append(_stage(x, count, stage, kind))
+        seen = maps[kind][-1:]
 
-    model = keras.Model(images, stage_outputs(heatmaps, pafs), name="body_25")
-    load_weights(model, weights, published="body_25", preset="body_25")
+    model = PoseEstimator(images, stage_outputs(skeleton, maps), name="body_25")
+    load_weights(model, weights, partial(body_25, input_shape=input_shape))
     return model
+
+
+def _join(parts: list, name: str):
+    return layers.Concatenate(name=name)(parts) if len(parts) > 1 else parts[0]
 
 
 def _stage(x, channels: int, stage: int, kind: str):

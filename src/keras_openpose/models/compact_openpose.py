@@ -9,14 +9,16 @@ would take as long as all of them together.
 """
 
 import os
+from functools import partial
 
 import keras
 from keras import layers
 
+from keras_openpose.models.estimator import PoseEstimator
 from keras_openpose.models.stages import (
     check_input_shape,
-    check_limbs,
     he_conv,
+    map_channels,
     output_conv,
     residual_block,
     stage_outputs,
@@ -36,7 +38,7 @@ def compact_openpose(
     num_stages: int = 2,
     weights: str | os.PathLike | None = None,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
-) -> keras.Model:
+) -> PoseEstimator:
     """Build a small network, 1.2 million parameters, that trains on a CPU.
 
     Layers are named `stem_conv`, `fine_block_conv1`, `coarse_block2_conv1`, `stage2_pafs`, `stage2_heatmaps`.
@@ -44,8 +46,9 @@ def compact_openpose(
     Args:
         skeleton: who a person is. Defaults to `COCO_18`.
         num_stages: how many stages, at least 1. Defaults to 2.
-        weights: None for random ones, `"demo_synthetic"` for those that come along, trained on drawn
-            people, or a `.weights.h5` or `.keras` file of such a network.
+        weights: None for random ones, a name of `list_presets()` that is of this network, or a
+            `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken, and
+            the channels of keypoints and limbs that both have.
         input_shape: height, width (multiples of 16, or None for any) and 3.
 
     Returns:
@@ -70,22 +73,23 @@ def compact_openpose(
     if num_stages < 1:
         raise ValueError(f"`num_stages` must be at least 1. Received: {num_stages}.")
     check_input_shape(input_shape, multiple=16)
-    check_limbs(skeleton)
     images = keras.Input(input_shape, name="images")
     features = _features(images)
 
-    x, stages = features, []
+    channels = map_channels(skeleton)
+    x, maps = features, {kind: [] for kind in channels}
     for stage in range(1, num_stages + 1):
         x = residual_block(x, f"stage{stage}_block")
-        pafs = output_conv(x, 2 * skeleton.num_limbs, f"stage{stage}_pafs", small=True)
-        heatmaps = output_conv(x, skeleton.num_keypoints + 1, f"stage{stage}_heatmaps", small=True)
-        stages.append((heatmaps, pafs))
+        for kind, count in channels.items():
+            maps[kind].append(output_conv(x, count, f"stage{stage}_{kind}", small=True))
         if stage < num_stages:
-            x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, x])
+            last = [stages[-1] for stages in maps.values()]
+            x = layers.Concatenate(name=f"stage{stage + 1}_input")([*last, x])
             x = he_conv(x, _FINE_CHANNELS, 1, name=f"stage{stage + 1}_mix_conv")
 
-    model = keras.Model(images, stage_outputs(*zip(*stages, strict=True)), name="compact_openpose")
-    load_weights(model, weights, published="demo_synthetic", preset="demo_synthetic")
+    model = PoseEstimator(images, stage_outputs(skeleton, maps), name="compact_openpose")
+    build = partial(compact_openpose, num_stages=num_stages, input_shape=input_shape)
+    load_weights(model, weights, build)
     return model
 
 

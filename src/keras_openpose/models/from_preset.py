@@ -1,18 +1,20 @@
 """Published networks with their published weights."""
 
 import os
-
-import keras
+from functools import partial
 
 from keras_openpose.models.body_25 import body_25
 from keras_openpose.models.compact_openpose import compact_openpose
 from keras_openpose.models.efficientnet_openpose import efficientnet_openpose
+from keras_openpose.models.estimator import PoseEstimator
 from keras_openpose.models.hand_and_face import face_openpose, hand_openpose
 from keras_openpose.models.lightweight_openpose import lightweight_openpose
 from keras_openpose.models.mobilenet_openpose import mobilenet_openpose
 from keras_openpose.models.openpose import openpose
+from keras_openpose.models.preset_folder import is_preset_folder, read_preset_folder
 from keras_openpose.models.presets import DEFAULT_PRESET, PRESETS, list_presets
-from keras_openpose.models.weights import load_file, load_preset
+from keras_openpose.models.weights import fill, load_preset
+from keras_openpose.skeletons import Skeleton
 from keras_openpose.writing import write_whole
 
 _NETWORKS = {
@@ -30,45 +32,59 @@ _NETWORKS = {
 }
 
 
-def from_preset(name: str = DEFAULT_PRESET, *, file: str | os.PathLike | None = None) -> keras.Model:
+def from_preset(
+    name: str | os.PathLike = DEFAULT_PRESET,
+    *,
+    file: str | os.PathLike | None = None,
+    skeleton: Skeleton | None = None,
+) -> PoseEstimator:
     """Build a network with trained weights: without a name, the one that comes with the package.
 
     The file of a published network is downloaded once, checked against its checksum, and kept in Keras's
     cache (`~/.keras`, or `KERAS_HOME`), the converted weights beside it.
 
     Args:
-        name: a name of `list_presets()`. Defaults to `"efficientnet_lite0_coco"`, which finds people in
-            photographs and needs no download.
+        name: a name of `list_presets()`; a folder that `PoseEstimator.save_to_preset` wrote; or
+            `"hf://user/name"`, such a folder on the Hugging Face Hub, which needs `huggingface_hub`. Defaults
+            to `"efficientnet_lite0_coco"`, which finds people in photographs and needs no download.
         file: a published file of these weights if it is there already, or one that `convert_weights`
             wrote; it is then read instead of a download.
+        skeleton: keypoints and limbs of your own, to train. The features keep their weights, the stages
+            start anew; but channels of keypoints and limbs that the preset knows by name are kept. Defaults
+            to the preset's own.
 
     Returns:
-        The network; see the function that builds it, such as `mobilenet_openpose`. Its attribute
-        `decode_options` has the arguments of `decode_poses` that suit the weights; `predict_poses` and all
-        that call it take them for defaults. A saved and loaded network does not have the attribute.
+        The network; see the function that builds it, such as `mobilenet_openpose`. Its `predict_options` are
+        those that suit the weights.
 
     Raises:
         ValueError: the name is unknown, or the file does not hold these weights: it is damaged, of
-            another format or of another network.
+            another format or of another network; or `file` or `skeleton` is given with a folder.
         ConnectionError: the file could not be downloaded; the message has its addresses and checksums.
         OSError: the file cannot be read.
 
     Example:
         ```python
-        from keras_openpose import from_preset
+        from keras_openpose import Skeleton, from_preset
 
         model = from_preset()
+        rod = Skeleton("rod", keypoints=("base", "tip"), limbs=(("base", "tip"),))
+        rod_model = from_preset(skeleton=rod)  # to be trained
         ```
     """
+    if is_preset_folder(name):
+        if file is not None or skeleton is not None:
+            raise ValueError("`file` and `skeleton` are for presets by name. For a folder, leave them out.")
+        return read_preset_folder(name)
     if name not in PRESETS:
-        raise ValueError(f"`name` must be one of: {', '.join(list_presets())}. Received: {name!r}.")
+        raise ValueError(
+            f"`name` must be one of: {', '.join(list_presets())}; a folder of `save_to_preset`; or "
+            f"hf://user/name. Received: {name!r}."
+        )
     preset = PRESETS[name]
-    model = _NETWORKS[preset.network](**preset.arguments, skeleton=preset.skeleton)
-    model.decode_options = dict(preset.decode)
-    if file is None:
-        load_preset(model, preset)
-    else:
-        load_file(model, preset, file)
+    build = partial(_NETWORKS[preset.network], **preset.arguments)
+    model = build(skeleton=skeleton or preset.skeleton)
+    fill(model, preset.skeleton, partial(load_preset, preset=preset, file=file), build)
     return model
 
 

@@ -6,10 +6,12 @@ differ in the number of heatmaps alone.
 """
 
 import os
+from functools import partial
 
 import keras
 from keras import layers
 
+from keras_openpose.models.estimator import PoseEstimator
 from keras_openpose.models.stages import check_input_shape, conv_relu, output_conv, stage_outputs
 from keras_openpose.models.vgg import vgg_features
 from keras_openpose.models.weights import load_weights
@@ -23,7 +25,7 @@ def hand_openpose(
     skeleton: Skeleton = HAND_21,
     weights: str | os.PathLike | None = None,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
-) -> keras.Model:
+) -> PoseEstimator:
     """Build CMU's hand network: six stages of heatmaps, no PAFs.
 
     It looks at a crop around one right hand, 368×368 in CMU's code; mirror a left one, or let
@@ -32,8 +34,9 @@ def hand_openpose(
 
     Args:
         skeleton: the keypoints; its limbs only serve drawing. Defaults to `HAND_21`.
-        weights: None for random ones, `"hand_21"` for the published ones (see `from_preset`), or a
-            `.weights.h5` or `.keras` file of such a network.
+        weights: None for random ones, a name of `list_presets()` that is of this network, or a
+            `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken, and
+            the channels of keypoints and limbs that both have.
         input_shape: height, width (multiples of 8, or None for any) and 3.
 
     Returns:
@@ -57,7 +60,7 @@ def hand_openpose(
         ```
     """
     model = _build("hand_openpose", skeleton, input_shape)
-    load_weights(model, weights, published="hand_21", preset="hand_21")
+    load_weights(model, weights, partial(hand_openpose, input_shape=input_shape))
     return model
 
 
@@ -66,7 +69,7 @@ def face_openpose(
     skeleton: Skeleton = FACE_70,
     weights: str | os.PathLike | None = None,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
-) -> keras.Model:
+) -> PoseEstimator:
     """Build CMU's face network: six stages of heatmaps, no PAFs.
 
     It looks at a crop around one face, 368×368 in CMU's code; `predict_whole_body` cuts it out. With
@@ -74,8 +77,9 @@ def face_openpose(
 
     Args:
         skeleton: the keypoints; its limbs only serve drawing. Defaults to `FACE_70`.
-        weights: None for random ones, `"face_70"` for the published ones (see `from_preset`), or a
-            `.weights.h5` or `.keras` file of such a network.
+        weights: None for random ones, a name of `list_presets()` that is of this network, or a
+            `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken, and
+            the channels of keypoints and limbs that both have.
         input_shape: height, width (multiples of 8, or None for any) and 3.
 
     Returns:
@@ -97,11 +101,11 @@ def face_openpose(
         ```
     """
     model = _build("face_openpose", skeleton, input_shape)
-    load_weights(model, weights, published="face_70", preset="face_70")
+    load_weights(model, weights, partial(face_openpose, input_shape=input_shape))
     return model
 
 
-def _build(name: str, skeleton: Skeleton, input_shape: tuple[int | None, int | None, int]) -> keras.Model:
+def _build(name: str, skeleton: Skeleton, input_shape: tuple[int | None, int | None, int]) -> PoseEstimator:
     check_input_shape(input_shape, multiple=8)
     images = keras.Input(input_shape, name="images")
     features = conv_relu(vgg_features(images, (2, 2, 4, 4, 2)), 128, 3, "features_conv")
@@ -117,4 +121,4 @@ def _build(name: str, skeleton: Skeleton, input_shape: tuple[int | None, int | N
                 x = conv_relu(x, 128, 7, f"{prefix}_conv{n}")
             x = conv_relu(x, 128, 1, f"{prefix}_conv6")
         heatmaps.append(output_conv(x, channels, f"{prefix}_conv{last}"))
-    return keras.Model(images, stage_outputs(heatmaps), name=name)
+    return PoseEstimator(images, stage_outputs(skeleton, {"heatmaps": heatmaps}), name=name)

@@ -5,11 +5,19 @@ models/with_mobilenet.py and modules/conv.py of Daniil-Osokin/lightweight-human-
 """
 
 import os
+from functools import partial
 
 import keras
 from keras import layers
 
-from keras_openpose.models.stages import check_input_shape, check_limbs, conv_relu, output_conv, stage_outputs
+from keras_openpose.models.estimator import PoseEstimator
+from keras_openpose.models.stages import (
+    check_input_shape,
+    conv_relu,
+    map_channels,
+    output_conv,
+    stage_outputs,
+)
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -35,7 +43,7 @@ def lightweight_openpose(
     skeleton: Skeleton = COCO_18,
     weights: str | os.PathLike | None = None,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
-) -> keras.Model:
+) -> PoseEstimator:
     """Build Lightweight OpenPose: a first stage and refinement stages on a dilated MobileNetV1.
 
     Layers are named `conv0`, `conv3_depthwise`, `stage1_trunk_conv2`, `stage2_block3_conv1`,
@@ -46,8 +54,9 @@ def lightweight_openpose(
             without the averages of the batch normalisation. The paper's figures are of 1; its
             checkpoint has 3.
         skeleton: who a person is. Defaults to `COCO_18`.
-        weights: None for random ones, `"coco"` for the published ones (with 1 or 3 refinement stages,
-            see `from_preset`), or a `.weights.h5` or `.keras` file of such a network.
+        weights: None for random ones, a name of `list_presets()` that is of this network, or a
+            `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken, and
+            the channels of keypoints and limbs that both have.
         input_shape: height, width (multiples of 8, or None for any) and 3.
 
     Returns:
@@ -73,19 +82,19 @@ def lightweight_openpose(
     if num_refinement_stages < 0:
         raise ValueError(f"`num_refinement_stages` must be at least 0. Received: {num_refinement_stages}.")
     check_input_shape(input_shape, multiple=8)
-    check_limbs(skeleton)
-    channels = skeleton.num_keypoints + 1, 2 * skeleton.num_limbs
+    channels = dict(sorted(map_channels(skeleton).items()))  # heatmaps before PAFs, as in the original
     images = keras.Input(input_shape, name="images")
     features = _features(_backbone(images))
-    heatmaps, pafs = _first_stage(features, channels, "stage1")
-    stages = [(heatmaps, pafs)]
+    last = _first_stage(features, channels, "stage1")
+    maps = {kind: [last[kind]] for kind in channels}
     for stage in range(2, num_refinement_stages + 2):
-        x = layers.Concatenate(name=f"stage{stage}_input")([features, heatmaps, pafs])
-        heatmaps, pafs = _refinement_stage(x, channels, f"stage{stage}")
-        stages.append((heatmaps, pafs))
-    model = keras.Model(images, stage_outputs(*zip(*stages, strict=True)), name="lightweight_openpose")
-    preset = {1: "lightweight_coco", 3: "lightweight_coco_3_stages"}.get(num_refinement_stages, "")
-    load_weights(model, weights, preset=preset)
+        x = layers.Concatenate(name=f"stage{stage}_input")([features, *last.values()])
+        last = _refinement_stage(x, channels, f"stage{stage}")
+        for kind in channels:
+            maps[kind].append(last[kind])
+    model = PoseEstimator(images, stage_outputs(skeleton, maps), name="lightweight_openpose")
+    others = {"num_refinement_stages": num_refinement_stages, "input_shape": input_shape}
+    load_weights(model, weights, partial(lightweight_openpose, **others))
     return model
 
 
@@ -122,13 +131,13 @@ def _features(x):
     return conv_relu(x, _CHANNELS, 3, "features_conv4")
 
 
-def _first_stage(x, channels: tuple[int, int], name: str):
+def _first_stage(x, channels: dict[str, int], name: str):
     for n in (1, 2, 3):
         x = conv_relu(x, _CHANNELS, 3, f"{name}_trunk_conv{n}")
     return _heads(x, 512, channels, name)
 
 
-def _refinement_stage(x, channels: tuple[int, int], name: str):
+def _refinement_stage(x, channels: dict[str, int], name: str):
     for n in range(1, 6):
         x = start = conv_relu(x, _CHANNELS, 1, f"{name}_block{n}_conv1")
         for m, dilation in ((2, 1), (3, 2)):
@@ -140,11 +149,11 @@ def _refinement_stage(x, channels: tuple[int, int], name: str):
     return _heads(x, _CHANNELS, channels, name)
 
 
-def _heads(x, width: int, channels: tuple[int, int], name: str):
-    maps = []
-    for kind, filters in zip(("heatmaps", "pafs"), channels, strict=True):
+def _heads(x, width: int, channels: dict[str, int], name: str):
+    maps = {}
+    for kind, count in channels.items():
         y = conv_relu(x, width, 1, f"{name}_{kind}_conv1")
-        maps.append(output_conv(y, filters, f"{name}_{kind}_conv2"))
+        maps[kind] = output_conv(y, count, f"{name}_{kind}_conv2")
     return maps
 
 

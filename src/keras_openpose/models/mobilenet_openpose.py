@@ -5,12 +5,14 @@ ildoonet/tf-pose-estimation.
 """
 
 import os
+from functools import partial
 from typing import NamedTuple
 
 import keras
 from keras import layers, ops
 
-from keras_openpose.models.stages import check_input_shape, check_limbs, output_conv, stage_outputs
+from keras_openpose.models.estimator import PoseEstimator
+from keras_openpose.models.stages import check_input_shape, map_channels, output_conv, stage_outputs
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -107,7 +109,7 @@ def mobilenet_openpose(
     skeleton: Skeleton = COCO_18,
     weights: str | os.PathLike | None = None,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
-) -> keras.Model:
+) -> PoseEstimator:
     """Build a light network of tf-pose-estimation: six separable stages on a MobileNet.
 
     The backbones of the v2 variants normalise each image by its own mean and variance, in training, too:
@@ -121,8 +123,9 @@ def mobilenet_openpose(
         variant: `"v2_small"`, 471,552 parameters; `"v2_large"`, 2,212,240; or `"thin"`, 1,928,952, a
             MobileNetV1 of width 0.75.
         skeleton: who a person is. Defaults to `COCO_18`.
-        weights: None for random ones, `"coco"` for the published ones (see `from_preset`), or a
-            `.weights.h5` or `.keras` file of such a network.
+        weights: None for random ones, a name of `list_presets()` that is of this network, or a
+            `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken, and
+            the channels of keypoints and limbs that both have.
         input_shape: height, width (multiples of 16, or None for any) and 3.
 
     Returns:
@@ -148,25 +151,23 @@ def mobilenet_openpose(
     if variant not in _VARIANTS:
         raise ValueError(f"`variant` must be one of: {', '.join(_VARIANTS)}. Received: {variant!r}.")
     check_input_shape(input_shape, multiple=16)
-    check_limbs(skeleton)
     network = _VARIANTS[variant]
 
     images = keras.Input(input_shape, name="images")
     features = network.backbone.features(images)
-    x, stages = features, []
+    channels = map_channels(skeleton)
+    x, maps = features, {kind: [] for kind in channels}
     for stage in range(1, _NUM_STAGES + 1):
-        last = network.first_stage_channels if stage == 1 else network.stage_channels
-        channels = (network.stage_channels,) * 3 + (last,)
-        pafs = _branch(x, (*channels, 2 * skeleton.num_limbs), f"stage{stage}_pafs")
-        heatmaps = _branch(x, (*channels, skeleton.num_keypoints + 1), f"stage{stage}_heatmaps")
-        stages.append((heatmaps, pafs))
+        width = network.first_stage_channels if stage == 1 else network.stage_channels
+        for kind, count in channels.items():
+            widths = (*(network.stage_channels,) * 3, width, count)
+            maps[kind].append(_branch(x, widths, f"stage{stage}_{kind}"))
         if stage < _NUM_STAGES:
-            x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, features])
+            last = [stages[-1] for stages in maps.values()]
+            x = layers.Concatenate(name=f"stage{stage + 1}_input")([*last, features])
 
-    model = keras.Model(
-        images, stage_outputs(*zip(*stages, strict=True)), name=f"mobilenet_openpose_{variant}"
-    )
-    load_weights(model, weights, preset=f"mobilenet_{variant}_coco")
+    model = PoseEstimator(images, stage_outputs(skeleton, maps), name=f"mobilenet_openpose_{variant}")
+    load_weights(model, weights, partial(mobilenet_openpose, variant, input_shape=input_shape))
     return model
 
 

@@ -6,12 +6,20 @@ layers as in CMU's released COCO model, models/pose/coco/pose_deploy_linevec.pro
 
 import os
 from collections.abc import Sequence
+from functools import partial
 
 import keras
 from keras import layers
 
 from keras_openpose.models.backbones import apply_backbone, load_imagenet_weights
-from keras_openpose.models.stages import check_input_shape, check_limbs, conv_relu, output_conv, stage_outputs
+from keras_openpose.models.estimator import PoseEstimator
+from keras_openpose.models.stages import (
+    check_input_shape,
+    conv_relu,
+    map_channels,
+    output_conv,
+    stage_outputs,
+)
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
@@ -24,7 +32,7 @@ def openpose(
     feature_channels: Sequence[int] = (256, 128),
     weights: str | os.PathLike | None = None,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
-) -> keras.Model:
+) -> PoseEstimator:
     """Build OpenPose, 2017: heatmaps and PAFs, refined stage by stage.
 
     With the defaults it is CMU's network for COCO, 52,311,446 parameters. `openpose("resnet50")` is the
@@ -41,8 +49,10 @@ def openpose(
         num_stages: how many stages, at least 1. Defaults to 6.
         feature_channels: channels of the 3×3 convolutions between backbone and stages; `()` feeds the
             backbone's features to the stages as they are. Defaults to `(256, 128)`.
-        weights: None for random ones, `"imagenet"` for a named backbone trained on ImageNet, `"coco"` for
-            published ones (see `list_presets()`), or a `.weights.h5` or `.keras` file of such a network.
+        weights: None for random ones, `"imagenet"` for a named backbone trained on ImageNet, a name of
+            `list_presets()` that is of this network, or a `.weights.h5` or `.keras` file of it. Of weights
+            for another skeleton the features are taken, and the channels of keypoints and limbs that both
+            have.
         input_shape: height, width (multiples of 8, or None for any) and 3.
 
     Returns:
@@ -67,28 +77,28 @@ def openpose(
     if num_stages < 1:
         raise ValueError(f"`num_stages` must be at least 1. Received: {num_stages}.")
     check_input_shape(input_shape, multiple=8)
-    check_limbs(skeleton)
     images = keras.Input(input_shape, name="images")
     features = apply_backbone(backbone, images)
-    for n, channels in enumerate(feature_channels, 1):
-        features = conv_relu(features, channels, 3, f"features_conv{n}")
+    for n, width in enumerate(feature_channels, 1):
+        features = conv_relu(features, width, 3, f"features_conv{n}")
 
-    x, stages = features, []
+    channels = map_channels(skeleton)
+    x, maps = features, {kind: [] for kind in channels}
     for stage in range(1, num_stages + 1):
         branch = _first_branch if stage == 1 else _later_branch
-        pafs = branch(x, 2 * skeleton.num_limbs, f"stage{stage}_pafs")
-        heatmaps = branch(x, skeleton.num_keypoints + 1, f"stage{stage}_heatmaps")
-        stages.append((heatmaps, pafs))
+        for kind, count in channels.items():
+            maps[kind].append(branch(x, count, f"stage{stage}_{kind}"))
         if stage < num_stages:
-            x = layers.Concatenate(name=f"stage{stage + 1}_input")([pafs, heatmaps, features])
+            last = [stages[-1] for stages in maps.values()]
+            x = layers.Concatenate(name=f"stage{stage + 1}_input")([*last, features])
 
-    own = isinstance(backbone, keras.Model)
-    name = backbone.name if own else backbone
-    model = keras.Model(images, stage_outputs(*zip(*stages, strict=True)), name=f"openpose_{name}")
+    name = backbone.name if isinstance(backbone, keras.Model) else backbone
+    model = PoseEstimator(images, stage_outputs(skeleton, maps), name=f"openpose_{name}")
     if weights == "imagenet":
         load_imagenet_weights(model, backbone)
     else:
-        load_weights(model, weights, preset="" if own else f"openpose_{name}_coco")
+        others = {"num_stages": num_stages, "feature_channels": feature_channels, "input_shape": input_shape}
+        load_weights(model, weights, partial(openpose, backbone, **others))
     return model
 
 

@@ -36,7 +36,7 @@ class Preset:
         licence: licence of the weights.
         ap: published AP in percent, None if none was published for these weights.
         ap_protocol: what that AP was measured on, and who says so.
-        decode: arguments of `decode_poses` that suit these weights better than its defaults.
+        predict: arguments of `predict_poses` that suit these weights better than its defaults.
         skipped: pattern of the arrays in the files that the network has no place for.
     """
 
@@ -50,7 +50,7 @@ class Preset:
     ap: float | None
     ap_protocol: str
     arguments: Mapping[str, object] = field(default_factory=dict)
-    decode: Mapping[str, float] = field(default_factory=dict)
+    predict: Mapping[str, object] = field(default_factory=dict)
     skipped: str = ""
 
 
@@ -213,6 +213,7 @@ PRESETS = {
             licence="Apache-2.0 (keras-openpose)",
             ap=71.0,
             ap_protocol="200 scenes of `synthetic_people`, mirrored, second look, smoothed; no photographs",
+            predict={"input_size": (384, 384), "heatmap_sigma": 0.5, "peak_weight": 0.75},
         ),
         Preset(
             name=DEFAULT_PRESET,
@@ -226,7 +227,7 @@ PRESETS = {
             ap_protocol="335 photographs of COCO val2017, others of which were trained on, one look",
             # Chosen by benchmarks/tune.py on photographs of its training, and so that false positives are
             # as rare as those of mobilenet_v2_small_coco: docs/model_card.md.
-            decode={"heatmap_sigma": 0.5, "peak_weight": 0.75, "min_score": 0.6},
+            predict={"heatmap_sigma": 0.5, "peak_weight": 0.75, "min_score": 0.6},
         ),
         Preset(
             name="mobilenet_thin_coco",

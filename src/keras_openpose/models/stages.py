@@ -1,10 +1,11 @@
 """What the networks here have in common: the size of their images, layers, the form of their outputs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
-from keras import layers, ops
+from keras import layers
 
+from keras_openpose.models.estimator import StageMaps
 from keras_openpose.skeletons import Skeleton
 
 
@@ -20,15 +21,6 @@ def check_input_shape(input_shape: Sequence[int | None], *, multiple: int):
         raise ValueError(
             "The networks here need `keras.config.image_data_format()` to be 'channels_last'. "
             f"Received: {keras.config.image_data_format()!r}."
-        )
-
-
-def check_limbs(skeleton: Skeleton):
-    """Refuse a skeleton without limbs, for a network with PAFs."""
-    if not skeleton.num_limbs:
-        raise ValueError(
-            f"`skeleton` must have limbs, along which the network's PAFs run. {skeleton.name} has none; "
-            "`hand_openpose` and `face_openpose` have no PAFs."
         )
 
 
@@ -77,14 +69,15 @@ def output_conv(x, channels: int, name: str, *, small: bool = False):
     return layers.Conv2D(channels, 1, kernel_initializer=initializer, name=name, dtype="float32")(x)
 
 
-def stage_outputs(heatmaps: Sequence, pafs: Sequence = ()) -> dict:
-    """Outputs of a network from the maps of its stages: one tensor of each kind, with a stage axis."""
-    outputs = {"heatmaps": heatmaps, "pafs": pafs}
-    return {name: _stage_axis(maps, name) for name, maps in outputs.items() if maps}
+def map_channels(skeleton: Skeleton) -> dict[str, int]:
+    """Channels of each kind of map: no PAFs for a skeleton without limbs."""
+    channels = {"pafs": 2 * skeleton.num_limbs, "heatmaps": skeleton.num_keypoints + 1}
+    return {kind: count for kind, count in channels.items() if count}
 
 
-def _stage_axis(maps, name: str):
-    # Concatenated rather than stacked: `ops.stack` of two heads under MirroredStrategy on two CPU
-    # devices gave wrong updates of the biases. By a layer, whose name is that of the output in logs.
-    stages = [ops.expand_dims(one, 1) for one in maps]
-    return layers.Concatenate(axis=1, name=name, dtype="float32")(stages)
+def stage_outputs(skeleton: Skeleton, maps: Mapping[str, list]) -> dict:
+    """Outputs of a network from the maps of its stages, a list for each kind: tensors with a stage axis."""
+    # Layers of these names: they are the outputs' names in logs.
+    return {
+        kind: StageMaps(skeleton, name=kind, dtype="float32")(stages) for kind, stages in sorted(maps.items())
+    }

@@ -2,7 +2,11 @@
 
 import contextlib
 import hashlib
+import json
 import os
+import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import h5py
@@ -13,32 +17,80 @@ from keras_openpose.models.converters.cmu import load_cmu
 from keras_openpose.models.converters.frozen_graph import load_frozen_graph
 from keras_openpose.models.converters.keras_file import load_keras_file
 from keras_openpose.models.converters.lightweight import load_lightweight
+from keras_openpose.models.estimator import PoseEstimator
 from keras_openpose.models.presets import PRESETS, Preset
+from keras_openpose.models.transfer import transfer_weights
+from keras_openpose.skeletons import Skeleton
 from keras_openpose.writing import write_whole
 
 
 def load_weights(
-    model: keras.Model, weights: str | os.PathLike | None, *, preset: str, published: str = "coco"
-):
-    """Load what a network's argument `weights` names: nothing, those published for it, or a Keras file."""
+    model: PoseEstimator, weights: str | os.PathLike | None, build: "partial[PoseEstimator]"
+) -> None:
+    """Load what a builder's argument `weights` names: nothing, a preset of the network, or a Keras file.
+
+    Args:
+        model: the network to fill.
+        weights: the argument.
+        build: the builder with all arguments of the network but the skeleton.
+    """
     if weights is None:
         return
-    if weights != published:
-        load_keras_file(model, weights)
-    elif preset in PRESETS:
-        load_preset(model, PRESETS[preset])
+    network = build.func.__name__
+    if weights in PRESETS:
+        preset = PRESETS[weights]
+        if preset.network != network:
+            raise ValueError(f"`weights` are of another network. {_choices(network)} Received: {weights!r}.")
+        fill(model, preset.skeleton, partial(load_preset, preset=preset), build)
+    elif os.fspath(weights).endswith((".weights.h5", ".keras")):
+        skeleton = _skeleton_in(weights) or model.skeleton
+        fill(model, skeleton, partial(load_keras_file, path=weights), build)
     else:
-        raise ValueError(
-            f"`weights={published!r}`: there are no published weights for {model.name}. There are for: "
-            f"{', '.join(PRESETS)}."
-        )
+        raise ValueError(f"`weights` must be trained ones. {_choices(network)} Received: {weights!r}.")
 
 
-def load_preset(model: keras.Model, preset: Preset):
-    """Load published weights into the network that they belong to: downloaded and converted once."""
-    if not preset.downloads:
-        load_keras_file(model, Path(__file__).parents[1] / f"weights/{preset.name}.weights.h5")
+def fill(
+    model: PoseEstimator,
+    skeleton: Skeleton,
+    load: Callable[[PoseEstimator], None],
+    build: Callable[..., PoseEstimator],
+) -> None:
+    """Load weights that were trained for a skeleton, which may be another than the network's."""
+    if skeleton.has_maps_of(model.skeleton):
+        load(model)
         return
+    source = build(skeleton=skeleton)
+    load(source)
+    transfer_weights(source, model)
+
+
+def _choices(network: str) -> str:
+    presets = [f"{preset.name!r}" for preset in PRESETS.values() if preset.network == network]
+    return f"Choose {', '.join(presets)}, or a file that ends in .weights.h5 or .keras."
+
+
+def _skeleton_in(path: str | os.PathLike) -> Skeleton | None:
+    """The skeleton of the network that a `.keras` file holds; weights alone, and version 0.1, have none."""
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    skeletons = [layer["config"]["skeleton"] for layer in layers if "skeleton" in layer["config"]]
+    return Skeleton(**skeletons[0]) if skeletons else None
+
+
+def load_preset(model: PoseEstimator, preset: Preset, file: str | os.PathLike | None = None) -> None:
+    """Load weights of a preset: from a file, the package, or a download, which is converted once."""
+    model.predict_options = preset.predict
+    if file is not None:
+        _load_file(model, preset, file)
+    elif preset.downloads:
+        _load_download(model, preset)
+    else:
+        load_keras_file(model, Path(__file__).parents[1] / f"weights/{preset.name}.weights.h5")
+
+
+def _load_download(model: PoseEstimator, preset: Preset):
     folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras_openpose")
     converted = folder / f"{preset.name}.weights.h5"
     made_of = _fingerprint(preset)
@@ -48,7 +100,7 @@ def load_preset(model: keras.Model, preset: Preset):
             return
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)  # else Keras downloads to /tmp
-    load_file(model, preset, _download(preset, folder))
+    _load_file(model, preset, _download(preset, folder))
     with contextlib.suppress(OSError), write_whole(converted) as part:  # no room: then without
         model.save_weights(part)
         with h5py.File(part, "a") as weights:
@@ -72,7 +124,7 @@ def _label(converted: Path) -> str | None:
         return None
 
 
-def load_file(model: keras.Model, preset: Preset, file: str | os.PathLike):
+def _load_file(model: PoseEstimator, preset: Preset, file: str | os.PathLike):
     """Load published weights into the network that they belong to, from a file in any of their formats."""
     size = os.stat(file).st_size
     # Nothing that could be these weights is many times larger: bounds time and memory.

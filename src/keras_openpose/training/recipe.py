@@ -106,7 +106,7 @@ def train(
     folder = Path(folder)
     if (folder / "model.keras").exists():
         raise FileExistsError(f"{folder} holds a finished training, model.keras. Choose another folder.")
-    _check_channels(model, dataset)
+    check_skeletons(model, dataset)
     loss = loss or StageLoss("caffe" if optimizer == "sgd" else "mean")
     if "pafs" not in model.output:  # of one hand, say, whose skeleton has limbs for drawing only
         dataset = dataset.map(lambda images, targets, mask: (images, {"heatmaps": targets["heatmaps"]}, mask))
@@ -130,7 +130,7 @@ def train(
         made = optimizer
         if isinstance(optimizer, str):
             made = make_optimizer(optimizer, steps=epochs * length, **recipe)
-        _compile(model, made, loss)
+        model.compile(made, loss=loss, jit_compile=best_jit_compile())
         model._initial_epoch = None  # or it is what `BackupAndRestore` left of an earlier fit
         return model.fit(
             dataset,
@@ -159,8 +159,9 @@ def train(
             short["warmup_steps"] = min(short["warmup_steps"], freeze_backbone_steps // 2)
         _train_frozen(model, folder / "frozen", lambda folder: fit(folder, freeze_backbone_steps, short))
     history = fit(folder, steps, recipe)
-    # Without optimiser and loss, which only this package can load.
-    _save_whole(keras.Model(model.input, model.output, name=model.name).save, folder / "model.keras")
+    kind = type(model) if hasattr(model, "skeleton") else keras.Model
+    without_optimizer = kind(model.input, model.output, name=model.name)  # a third of the size
+    _save_whole(without_optimizer.save, folder / "model.keras")
     shutil.rmtree(folder / "backup")
     (folder / _BEGUN_WITH).unlink()
     return history
@@ -204,8 +205,13 @@ def _check_same_run(folder: Path, arguments: dict):
         temporary.write_text(json.dumps(arguments))
 
 
-def _check_channels(model: keras.Model, dataset: "tf.data.Dataset"):
-    """Refuse targets of another skeleton than the network's, which TensorFlow tells of in its own words."""
+def check_skeletons(model: keras.Model, dataset: "tf.data.Dataset"):
+    """Refuse targets of another skeleton than the network's, before TensorFlow does in words of its own."""
+    ours, theirs = getattr(model, "skeleton", None), getattr(dataset, "skeleton", None)
+    if ours and theirs and not ours.has_maps_of(theirs):
+        raise ValueError(
+            f"The data set must have the skeleton of the network, {ours.name}. Received: {theirs.name}."
+        )
     targets, expected = dataset.element_spec[1], {name: maps.shape[-1] for name, maps in model.output.items()}
     known = {name: spec.shape[-1] for name, spec in targets.items() if spec.shape.rank}
     if any(known.get(name) not in (None, channels) for name, channels in expected.items()):
@@ -222,13 +228,13 @@ def _save_whole(save: Callable[[Path], None], path: Path):
     os.replace(unfinished, path)
 
 
-def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: StageLoss):
-    # XLA's convolutions are many times slower than TensorFlow's own on CPUs.
+def best_jit_compile() -> bool | str:
+    """What `compile(jit_compile=)` should be here: XLA's convolutions are many times slower on CPUs."""
+    if keras.backend.backend() != "tensorflow":
+        return "auto"
     import tensorflow as tf
 
-    slow = keras.backend.backend() == "tensorflow" and not tf.config.list_physical_devices("GPU")
-    jit_compile = False if slow else "auto"
-    model.compile(optimizer, loss=dict.fromkeys(model.output, loss), jit_compile=jit_compile)
+    return "auto" if tf.config.list_physical_devices("GPU") else False
 
 
 def _watchers(folder: Path, use_ema: bool, validation, validate: dict, tensorboard: bool) -> list:
