@@ -16,6 +16,7 @@ from keras_openpose.startup import load_quietly
 load_quietly("keras")
 
 from keras_openpose.data.samples import PoseSample
+from keras_openpose.data.skeleton_file import read_skeleton
 from keras_openpose.evaluation import CocoEvaluation, evaluate_coco
 from keras_openpose.export import export_model
 from keras_openpose.images import read_image
@@ -103,6 +104,7 @@ __all__ = [
     "predict_video",
     "predict_whole_body",
     "read_image",
+    "read_skeleton",
     "synthetic_people",
     "train",
     "write_image",

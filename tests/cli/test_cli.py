@@ -1,6 +1,5 @@
 """The command line: what it prints, writes and says of bad files."""
 
-import argparse
 import inspect
 import io
 import json
@@ -21,10 +20,11 @@ import pytest
 import keras_openpose as ko
 from keras_openpose.cli import main
 from keras_openpose.cli.export import _bytes
-from keras_openpose.cli.network import _PREDICT_OPTIONS, load_network
+from keras_openpose.cli.parser import PREDICT_OPTIONS
 from keras_openpose.cli.problems import Problems
 from keras_openpose.inference.video import write_video
 from keras_openpose.models.presets import PRESETS
+from keras_openpose.models.stages import stage_outputs
 from keras_openpose.skeletons import COCO_KEYPOINTS
 
 SIZE = (96, 160)
@@ -39,10 +39,7 @@ def dots(tmp_path_factory) -> Path:
     cells = keras.layers.AveragePooling2D(8)(keras.layers.Rescaling(1 / 255)(images))
     heatmaps = keras.layers.Conv2D(skeleton.num_keypoints + 1, 1, name="heatmaps_conv")
     pafs = keras.layers.Conv2D(2 * skeleton.num_limbs, 1, name="pafs_conv")
-    outputs = {
-        "heatmaps": keras.ops.expand_dims(heatmaps(cells), 1),
-        "pafs": keras.ops.expand_dims(pafs(cells), 1),
-    }
+    outputs = stage_outputs(skeleton, {"heatmaps": [heatmaps(cells)], "pafs": [pafs(cells)]})
     kernel, bias = np.zeros((1, 1, 3, skeleton.num_keypoints + 1)), np.zeros(skeleton.num_keypoints + 1)
     for color, name in enumerate(SEEN):
         # Less what the codec makes of black.
@@ -53,7 +50,7 @@ def dots(tmp_path_factory) -> Path:
     directions[2 * skeleton.limbs.index(("neck", "right_shoulder"))] = -1
     pafs.set_weights([np.zeros((1, 1, 3, 2 * skeleton.num_limbs)), directions])
     path = tmp_path_factory.mktemp("network") / "dots.keras"
-    keras.Model(images, outputs).save(path)
+    ko.PoseEstimator(images, outputs).save(path)
     return path
 
 
@@ -233,9 +230,9 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
     }
     text = " ".join(run("detect", "--help")[1].split())
     told = dict(re.findall(r"(--[a-z-]+) [^-]*?\(default: ([\d.]+)\)", text))
-    for name in {*_PREDICT_OPTIONS} - {"input_size", "scales", "flip", "refine", "max_people"}:
+    for name in {*PREDICT_OPTIONS} - {"input_size", "scales", "flip", "refine", "max_people"}:
         assert float(told["--" + name.replace("_", "-")]) == defaults[name]
-    assert set(_PREDICT_OPTIONS) <= set(defaults)
+    assert set(PREDICT_OPTIONS) <= set(defaults)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +246,7 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
         (["detect", "a.jpg", "--model", "m", "--scales", "0"], "--scales: must be a number above 0"),
         (["demo", "--seed", "5000000000"], "--seed: must be a whole number of at least 0 and at most 4"),
         (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "a whole number of at least 16"),
-        (["detect", "a.jpg", "--model", "m", "--sample-fraction", "1.5"], "of at least 0 and at most 1."),
+        (["detect", "a.jpg", "--model", "m", "--sample-fraction", "-1"], "a number of at least 0"),
         (["detect", "--model", "m"], "PATH"),
         (["detect", "a.jpg", "--model", "m", "--background", "black"], "--background needs --output"),
         (["trian"], "invalid choice"),
@@ -349,16 +346,16 @@ def color_network(skeleton, colors, directions=None):
     images = keras.Input((None, None, 3), name="images")
     cells = keras.layers.AveragePooling2D(8)(keras.layers.Rescaling(1 / 255)(images))
     heatmaps = keras.layers.Conv2D(skeleton.num_keypoints + 1, 1, name="heatmaps_conv")
-    outputs = {"heatmaps": keras.ops.expand_dims(heatmaps(cells), 1)}
+    maps = {"heatmaps": [heatmaps(cells)]}
     if directions is not None:
         pafs = keras.layers.Conv2D(2 * skeleton.num_limbs, 1, kernel_initializer="zeros", name="pafs_conv")
-        outputs["pafs"] = keras.ops.expand_dims(pafs(cells), 1)
+        maps["pafs"] = [pafs(cells)]
         pafs.bias.assign(np.tile(directions, skeleton.num_limbs))
     kernel = np.zeros((1, 1, 3, skeleton.num_keypoints + 1))
     for color, name in enumerate(colors):
         kernel[..., color, skeleton.keypoints.index(name)] = 1
     heatmaps.set_weights([kernel, np.zeros(skeleton.num_keypoints + 1)])
-    return keras.Model(images, outputs)
+    return ko.PoseEstimator(images, stage_outputs(skeleton, maps))
 
 
 @pytest.fixture
@@ -535,18 +532,10 @@ def test_a_mistyped_preset_is_not_blamed_on_the_file(tmp_path, run, photo):
     assert errors[0].startswith("keras-openpose: --preset v2_smal: `name` must be one of: ")
 
 
-@pytest.mark.parametrize("skeleton", [ko.COCO_18, ko.BODY_25, ko.MPI_15], ids=lambda one: one.name)
-def test_a_saved_network_is_known_by_its_maps(skeleton, tmp_path):
-    ko.compact_openpose(skeleton=skeleton).save(tmp_path / "network.keras")
-    options = argparse.Namespace(preset=None, model=str(tmp_path / "network.keras"))
-    _, found = load_network(options, Problems())
-    assert found is skeleton
-
-
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        (classifier, "The model must give the maps of COCO_18: 19 heatmaps"),
+        (classifier, "The model must give `heatmaps`"),
         (truncated, "Not a network that Keras can load"),
         (lambda folder: folder / "missing.keras", "No such file or directory"),
     ],
@@ -735,14 +724,20 @@ def test_a_name_that_the_terminal_cannot_show_does_not_end_the_work(dots, monkey
     assert "\\u65e5\\u672c.png: 1 person" in lines[1]
 
 
-def test_a_network_of_another_skeleton_is_exported_and_not_looked_with(tmp_path, run, arm_model, photo):
+def test_a_network_that_does_not_know_its_skeleton_needs_the_flag(tmp_path, run, arm, arm_model, photo):
     arm_model.save(tmp_path / "arms.keras")
     arms = ("--model", tmp_path / "arms.keras")
     code, _, _ = run("export", tmp_path / "arms", *arms)
     assert (code, (tmp_path / "arms/saved_model.pb").exists()) == (0, True)
     code, _, errors = run("detect", photo, model=arms)
     assert code == 2
-    assert errors[0].endswith("Only Python can: the command line knows the skeletons of the presets.")
+    assert "`skeleton` must be given for this network" in errors[0]
+    (tmp_path / "arm.json").write_text(json.dumps(arm.as_dict()))
+    code, _, errors = run("detect", photo, "--skeleton", tmp_path / "arm.json", model=arms)
+    assert (code, errors) == (0, [])
+    code, _, errors = run("detect", photo, "--skeleton", "COCO_18", model=arms)
+    assert code == 2
+    assert "must give the maps of COCO_18" in errors[0]
 
 
 def test_what_an_export_takes_is_its_own_files(tmp_path):

@@ -145,7 +145,7 @@ def test_an_exported_network_is_one_line(people, tmp_path, capsys, monkeypatch):
     given = ["--model", tmp_path / "network.onnx", "--output", tmp_path / "run"]
     code, _, errors = run(capsys, *people, *given)
     assert (code, len(errors)) == (2, 1)
-    assert "network.onnx: An exported network cannot be trained" in errors[0]
+    assert "network.onnx: Only a network that this package built" in errors[0]
 
 
 def test_the_steps_that_were_trained_are_told(people, untrained, tmp_path, capsys):

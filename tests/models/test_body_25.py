@@ -81,8 +81,6 @@ def test_people_of_25_keypoints_come_out(model):
     assert poses.skeleton is BODY_25
     assert poses.keypoints.shape[1:] == (25, 2)
     with pytest.raises(ValueError, match=r"must be that of the network, BODY_25.* Received: COCO_18"):
-        ValueError, match="`skeleton` must be that of the network, BODY_25.* Received: COCO_18"
-    ):
         predict_poses(model, np.zeros((64, 96, 3), np.uint8), skeleton=COCO_18, input_size=(64, 96))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from keras_openpose.cli.network import load_network, load_parts, predict_options
+from keras_openpose.cli.network import load_network, load_parts, load_skeleton, predict_options
 from keras_openpose.cli.problems import Problems
 from keras_openpose.cli.results import Results
 from keras_openpose.cli.window import Window
@@ -50,17 +50,17 @@ def run(options: argparse.Namespace) -> int:
     if options.output:
         with problems.at(options.output, fatal=True):
             results = Results(options.output, files, json_form=options.json, background=options.background)
-    model, skeleton = load_network(options, problems)
-    predict = predict_options(options)
+    model = load_network(options, problems)
+    predict = {"skeleton": load_skeleton(options, problems), **predict_options(options)}
     parts = load_parts(options, problems)
-    find = partial(predict_poses, model, skeleton=skeleton, **predict)
+    find = partial(predict_poses, model, **predict)
     if parts:
-        find = partial(predict_whole_body, body=model, skeleton=skeleton, **parts, **predict)
-    with problems.at(options.model or options.preset, fatal=True):
+        find = partial(predict_whole_body, body=model, **parts, **predict)
+    with problems.at(options.model or options.preset or "network", fatal=True):
         find([np.zeros((16, 16, 3), np.uint8)])  # compiles for all sizes, lest the first photograph seem slow
     if sources:
         predict.pop("batch_size", None)  # a camera gives one frame at a time
-    find_video = partial(predict_video, model, skeleton=skeleton, smooth=options.smooth, **parts, **predict)
+    find_video = partial(predict_video, model, smooth=options.smooth, **parts, **predict)
     try:
         for is_video, paths in itertools.groupby(files, lambda path: path in sources or _is_video(path)):
             if not is_video:

@@ -2,9 +2,10 @@
 
 import argparse
 
-from keras_openpose.cli.network import load_network, predict_options
+from keras_openpose.cli.network import load_network, load_skeleton, predict_options
 from keras_openpose.cli.problems import Problems
 from keras_openpose.evaluation import evaluate_coco
+from keras_openpose.models.presets import DEFAULT_PRESET
 
 
 def run(options: argparse.Namespace) -> int:
@@ -12,11 +13,11 @@ def run(options: argparse.Namespace) -> int:
     problems = Problems()
     predict = predict_options(options)
     with problems.at(options.annotations, fatal=True):
-        model, skeleton = load_network(options, problems)
+        model, skeleton = load_network(options, problems), load_skeleton(options, problems)
         figures = evaluate_coco(
             model, options.images, options.annotations, skeleton=skeleton, results=options.results, **predict
         )
-    print(f"{options.preset or options.model}{_flags(predict)}, in percent:")
+    print(f"{options.model or options.preset or DEFAULT_PRESET}{_flags(predict)}, in percent:")
     for name, value in figures.items():
         print(f"{name:<5}{value:6.1f}")
     return problems.exit_code

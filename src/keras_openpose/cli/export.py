@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from keras_openpose.cli.detect import IMAGE_SUFFIXES
-from keras_openpose.cli.network import read_network
+from keras_openpose.cli.network import load_network
 from keras_openpose.cli.problems import Problems
 from keras_openpose.export import export_model
 
@@ -16,7 +16,7 @@ def run(options: argparse.Namespace) -> int:
         with problems.at(options.calibration, fatal=True):
             files = sorted(Path(options.calibration).iterdir())
             calibration = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
-    model = read_network(options, problems)
+    model = load_network(options, problems)
     size = getattr(options, "size", None)
     with problems.at(options.path, fatal=True):
         path = export_model(

@@ -1,45 +1,40 @@
 """The network that the command line names, and how it is asked."""
 
 import argparse
-import contextlib
 import os
 
 import keras
 
+from keras_openpose.cli.parser import PREDICT_OPTIONS
 from keras_openpose.cli.problems import Problems
-from keras_openpose.inference.forward import Network, forward_pass
+from keras_openpose.data.skeleton_file import read_skeleton
+from keras_openpose.inference.forward import Network
 from keras_openpose.inference.runtimes import is_exported, load_exported
 from keras_openpose.models import from_preset
 from keras_openpose.models.presets import DEFAULT_PRESET, PRESETS
 from keras_openpose.skeletons import BODY_25, COCO_18, FACE_70, HAND_21, MPI_15, Skeleton
 
-_PREDICT_OPTIONS = (
-    "input_size", "scales", "flip", "refine", "batch_size", "max_people",
-    "heatmap_sigma", "peak_threshold", "peak_weight", "sample_threshold", "sample_fraction",
-    "merge_distance", "min_score", "min_keypoints", "min_peak_score",
-)  # fmt: skip
-
+_SKELETONS = {skeleton.name: skeleton for skeleton in (BODY_25, COCO_18, FACE_70, HAND_21, MPI_15)}
 _WEIGHTS_ALONE = (".weights.h5", ".pb", ".caffemodel", ".pt", ".pth", ".npy")
 
 
-def load_network(options: argparse.Namespace, problems: Problems) -> tuple[Network, Skeleton]:
-    """The network that was asked for, and the skeleton it finds. Exits if there is none."""
-    model = read_network(options, problems)
-    if options.preset:
-        return model, PRESETS[options.preset].skeleton
-    with problems.at(options.model, fatal=True):
-        return model, _skeleton_of(model)
-
-
-def read_network(options: argparse.Namespace, problems: Problems) -> Network:
+def load_network(options: argparse.Namespace, problems: Problems) -> Network:
     """The network of `--preset` and `--file`, of `--model`, or the package's own. Exits if there is none."""
-    if not options.model:
-        options.preset = options.preset or DEFAULT_PRESET
-        file = options.file if options.preset in PRESETS else None  # or the mistake is not the file's
-        with problems.at(file or f"--preset {options.preset}", fatal=True):
-            return from_preset(options.preset, file=options.file)
-    with problems.at(options.model, fatal=True):
-        return _read_model(options.model)
+    if options.model:
+        with problems.at(options.model, fatal=True):
+            return _read_model(options.model)
+    preset = options.preset or DEFAULT_PRESET
+    file = options.file if preset in PRESETS else None  # or the mistake is not the file's
+    with problems.at(file or f"--preset {preset}", fatal=True):
+        return from_preset(preset, file=options.file)
+
+
+def load_skeleton(options: argparse.Namespace, problems: Problems) -> Skeleton | None:
+    """The skeleton of `--skeleton`: a known one by name, or from a file. None leaves it to the network."""
+    if not options.skeleton or options.skeleton in _SKELETONS:
+        return _SKELETONS.get(options.skeleton)
+    with problems.at(options.skeleton, fatal=True):
+        return read_skeleton(options.skeleton)
 
 
 def load_parts(options: argparse.Namespace, problems: Problems) -> dict[str, Network]:
@@ -59,20 +54,6 @@ def _read_part(part: str, preset: str, file: str | None, problems: Problems) -> 
         return _read_model(file)
 
 
-def _skeleton_of(model: Network) -> Skeleton:
-    """The skeleton, of those that presets have, whose maps the network gives."""
-    for skeleton in (BODY_25, MPI_15, HAND_21, FACE_70):
-        with contextlib.suppress(ValueError):
-            forward_pass(model, skeleton)
-            return skeleton
-    try:
-        forward_pass(model, COCO_18)
-    except ValueError as error:
-        advice = "Only Python can: the command line knows the skeletons of the presets."
-        raise ValueError(f"{error} {advice}") from error
-    return COCO_18
-
-
 def _read_model(path: str) -> Network:
     os.stat(path)  # or the reason why not
     if os.path.basename(path) == "saved_model.pb":
@@ -89,4 +70,4 @@ def _read_model(path: str) -> Network:
 
 def predict_options(options: argparse.Namespace) -> dict:
     """Arguments of `predict_poses`: those given. The others keep its defaults."""
-    return {name: getattr(options, name) for name in _PREDICT_OPTIONS if name in options}
+    return {name: getattr(options, name) for name in PREDICT_OPTIONS if name in options}

@@ -1,11 +1,14 @@
-"""Commands, flags and their help. Loads nothing but the standard library."""
+"""Commands, flags and their help."""
 
 import argparse
+import inspect
 import math
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 
 from keras_openpose import __version__
+from keras_openpose.inference.decoding import decode_poses
 
 _EXAMPLES = {
     "demo": "keras-openpose demo --output pictures",
@@ -59,6 +62,14 @@ def _number(kind: type, *, least: float = -math.inf, above: float = -math.inf, m
 _COUNT, _WHOLE, _LENGTH = _number(int, least=1), _number(int, least=0), _number(int, least=16)
 _POSITIVE, _AT_LEAST_0 = _number(float, above=0), _number(float, least=0)
 _SEED = _number(int, least=0, most=2**32 - 1)  # what NumPy takes
+
+# Arguments of `decode_poses` that are flags; a network's stride is its own.
+_DECODING = {
+    name: parameter
+    for name, parameter in inspect.signature(decode_poses).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY and name not in ("skeleton", "stride")
+}
+PREDICT_OPTIONS = ("input_size", "scales", "flip", "refine", "batch_size", *_DECODING)
 
 # Defaults of `train` for a network that is yet to be trained.
 NEW_NETWORK = {"weights": "imagenet", "stages": 6, "dtype": "float32"}
@@ -139,6 +150,7 @@ def _add_detect(commands):
     path_help = "image, video, folder of both, number of a camera, or address of a stream (rtsp://...)"
     parser.add_argument("paths", nargs="+", metavar="PATH", help=path_help)
     _add_network(parser)
+    _add_skeleton(parser, "the network's own")
     _add_hands_and_face(parser)
     _add_predict(parser)
     output = parser.add_argument_group("results")
@@ -162,6 +174,7 @@ def _add_evaluate(commands):
     parser.add_argument("images", metavar="IMAGES", help="folder of the photographs, such as coco/val2017")
     parser.add_argument("annotations", metavar="ANNOTATIONS", help="person_keypoints_*.json")
     _add_network(parser)
+    _add_skeleton(parser, "the network's own")
     _add_predict(parser)
     parser.add_argument("--results", metavar="FILE", help="write the people found, as COCO results")
 
@@ -214,6 +227,7 @@ def _add_train(commands):
     output_help = "folder for logs, backups, weights and, in the end, model.keras"
     parser.add_argument("--output", metavar="DIR", required=True, help=output_help)
     _add_network(parser, _add_new_network)
+    _add_skeleton(parser, "the preset's or model's own, else that of the labels")
     _add_recipe(parser)
     data = parser.add_argument_group("data")
     add = data.add_argument
@@ -294,6 +308,13 @@ def _add_network(parser: argparse.ArgumentParser, add_new: Callable | None = Non
         add_new(group, one)
 
 
+def _add_skeleton(parser: argparse.ArgumentParser, default: str):
+    skeleton_help = (
+        "COCO_18, BODY_25, MPI_15, HAND_21, FACE_70, or a JSON file of a skeleton or of COCO labels"
+    )
+    parser.add_argument("--skeleton", metavar="WHOSE", help=f"{skeleton_help} (default: {default})")
+
+
 def _add_hands_and_face(parser: argparse.ArgumentParser):
     group = parser.add_argument_group("hands and faces")
     for part, preset in (("hands", "hand_21"), ("face", "face_70")):
@@ -313,24 +334,18 @@ def _add_predict(parser: argparse.ArgumentParser):
     group.add_argument("--scales", type=_POSITIVE, nargs="+", metavar="S", help=scales_help)
     group.add_argument("--flip", action="store_true", help="average the mirrored image in")
     group.add_argument("--refine", action="store_true", help="look at each person found again, enlarged")
-    for flag, kind, metavar, text in (
-        ("--max-people", _COUNT, "N", "keep the best N of each image (default: all)"),
-        ("--heatmap-sigma", _AT_LEAST_0, "S", "smooth the heatmaps by so many cells (default: 0)"),
-        ("--peak-threshold", _AT_LEAST_0, "T", "height from which a peak counts (default: 0.02)"),
-        ("--peak-weight", _AT_LEAST_0, "W", "weight of peaks in the order of the limbs (default: 0)"),
-        ("--sample-threshold", _AT_LEAST_0, "T", "agreement from which a sample counts (default: 0.02)"),
-        (
-            "--sample-fraction",
-            _number(float, least=0, most=1),
-            "F",
-            "share of samples that a limb needs (default: 0.6)",
-        ),
-        ("--merge-distance", _AT_LEAST_0, "D", "how far apart parts of a person may be (default: 2)"),
-        ("--min-score", _AT_LEAST_0, "T", "drop people whose score by keypoint is lower (default: 0.2)"),
-        ("--min-keypoints", _COUNT, "N", "drop people with fewer keypoints (default: 1)"),
-        ("--min-peak-score", _AT_LEAST_0, "T", "drop people of few and lower keypoints (default: 0.5)"),
-    ):
-        group.add_argument(flag, type=kind, metavar=metavar, help=text)
+    for name, parameter in _DECODING.items():
+        kind, metavar = (_COUNT, "N") if "int" in str(parameter.annotation) else (_AT_LEAST_0, "X")
+        default = "all" if parameter.default is None else parameter.default
+        text = f"{_about(decode_poses, name)} (default: {default})"
+        group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=text)
     group.add_argument(
         "--batch-size", type=_COUNT, default=8, metavar="N", help="images at a time (default: 8)"
     )
+
+
+def _about(function: Callable, argument: str) -> str:
+    """The first sentence of what a docstring says of an argument, as `argparse` takes it."""
+    lines = inspect.getdoc(function)
+    text = re.search(rf"^    {argument}: (.*?)\.\s", lines, re.MULTILINE | re.DOTALL)[1]
+    return " ".join(text.split()).replace("%", "%%").replace("`", "")

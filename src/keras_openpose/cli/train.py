@@ -7,12 +7,14 @@ import sys
 import keras
 import tensorflow as tf
 
-from keras_openpose.cli.network import load_network
+from keras_openpose.cli.network import load_network, load_skeleton
 from keras_openpose.cli.parser import NEW_NETWORK
 from keras_openpose.cli.problems import Problems
 from keras_openpose.data.dataset import coco_dataset
-from keras_openpose.models import openpose
-from keras_openpose.skeletons import COCO_18
+from keras_openpose.data.skeleton_file import read_skeleton
+from keras_openpose.inference.forward import find_skeleton
+from keras_openpose.models import from_preset, openpose
+from keras_openpose.models.estimator import PoseEstimator
 from keras_openpose.training.optimizers import STAGE_MULTIPLIERS
 from keras_openpose.training.recipe import count_epochs, train
 
@@ -24,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     problems = Problems()
     keras.utils.set_random_seed(options.seed)
     keras.config.set_dtype_policy(options.dtype or NEW_NETWORK["dtype"])
-    model, skeleton = _network(options, problems)
+    model = _network(options, problems)
     recipe = {name: getattr(options, name) for name in _RECIPE if name in options}
     if options.stage_multipliers:
         recipe["multipliers"] = STAGE_MULTIPLIERS
@@ -33,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         dataset = coco_dataset(
             options.images,
             options.annotations,
-            skeleton=skeleton,
+            skeleton=model.skeleton,
             input_size=size,
             batch_size=options.batch_size,
             # When a run goes on, other crops than those that it began with.
@@ -51,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
                 optimizer=options.optimizer,
                 freeze_backbone_steps=options.freeze_backbone,
                 validation=options.validation,
-                validate={"skeleton": skeleton, "every": options.validate_every},
+                validate={"every": options.validate_every},
                 tensorboard=options.tensorboard,
                 **recipe,
             )
@@ -72,15 +74,25 @@ def _unreadable(error: tf.errors.OpError) -> str:
     return error.message
 
 
-def _network(options: argparse.Namespace, problems: Problems):
-    if options.preset or options.model:
-        model, skeleton = load_network(options, problems)
+def _network(options: argparse.Namespace, problems: Problems) -> PoseEstimator:
+    """The network to train, of the skeleton that was named, or that the labels say."""
+    skeleton = load_skeleton(options, problems)
+    if options.model:
+        model = load_network(options, problems)
         with problems.at(options.model, fatal=True):
-            if not isinstance(model, keras.Model):
-                raise ValueError("An exported network cannot be trained. Name one saved as .keras.")
-        return model, skeleton
+            if not isinstance(model, PoseEstimator):
+                raise ValueError("Only a network that this package built and Keras saved can be trained.")
+            find_skeleton(model, skeleton)
+        return model
+    if skeleton is None and not options.preset:
+        with problems.at(options.annotations, fatal=True):
+            skeleton = read_skeleton(options.annotations)
+    if skeleton:
+        print(f"Skeleton: {skeleton.name}, {skeleton.num_keypoints} keypoints, {skeleton.num_limbs} limbs")
+    if options.preset:
+        with problems.at(options.file or f"--preset {options.preset}", fatal=True):
+            return from_preset(options.preset, file=options.file, skeleton=skeleton)
     weights, stages = (getattr(options, name) or NEW_NETWORK[name] for name in ("weights", "stages"))
     with problems.at(f"--backbone {options.backbone} --weights {weights}", fatal=True):
-        return openpose(
-            options.backbone, num_stages=stages, weights=None if weights == "none" else weights
-        ), COCO_18
+        weights = None if weights == "none" else weights
+        return openpose(options.backbone, skeleton=skeleton, num_stages=stages, weights=weights)

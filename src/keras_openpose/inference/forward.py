@@ -30,6 +30,8 @@ def find_skeleton(model: Network, skeleton: Skeleton | None) -> Skeleton:
     Raises:
         ValueError: neither is there, or they contradict each other.
     """
+    if "heatmaps" not in _channels(model):
+        raise ValueError(f"The model must give `heatmaps` by name, and `pafs`. It gives: {model.output}.")
     own = getattr(model, "skeleton", None)
     if own is None and skeleton is None:
         raise ValueError(
