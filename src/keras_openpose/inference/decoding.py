@@ -114,7 +114,8 @@ def decode_poses(
             0.2 (OpenPose, Matlab code).
         min_peak_score: people with fewer than three keypoints, of whom the limbs say little, need
             peaks of this mean height. Defaults to 0.5.
-        max_people: keep this many, the best. Defaults to all.
+        max_people: keep this many, the best. Defaults to all. Of a skeleton without limbs every point is a
+            pose of its own; 1 makes one pose of the highest peak of each keypoint.
 
     Returns:
         `Poses`, best first. The score of a person is the sum of its peaks and limbs.
@@ -148,7 +149,7 @@ def decode_poses(
             raise ValueError(f"`{argument}` must be {rule}. Received: {value}.")
     if heatmap_sigma:
         heatmaps = cv2.GaussianBlur(heatmaps, (0, 0), heatmap_sigma, borderType=cv2.BORDER_REPLICATE)
-    one_body = skeleton.num_limbs and not pafs.shape[-1]
+    one_body = not pafs.shape[-1] and (skeleton.num_limbs or max_people == 1)
     if one_body:  # enlarging does not double a peak: lower ones cannot become the highest
         peak_threshold = np.maximum(peak_threshold, heatmaps.max(axis=(0, 1)) / 2)
     peaks = _find_peaks(heatmaps, peak_threshold)
