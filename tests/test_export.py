@@ -48,13 +48,14 @@ def network(arm):
     x = layers.Rescaling(1 / 255)(images)
     for channels in (8, 12, 16):
         x = layers.Conv2D(channels, 3, strides=2, padding="same", activation="relu")(x)
-    stages = []
+    maps = {"heatmaps": [], "pafs": []}
     for _ in range(2):
-        heatmaps = layers.Conv2D(arm.num_keypoints + 1, 3, padding="same")(x)
-        pafs = layers.Conv2D(2 * arm.num_limbs, 3, padding="same")(x)
-        stages.append((heatmaps, pafs))
-        x = layers.Concatenate()([x, heatmaps, pafs])
-    return keras.Model(images, stage_outputs(*zip(*stages, strict=True)))
+        maps["heatmaps"].append(layers.Conv2D(arm.num_keypoints + 1, 3, padding="same")(x))
+        maps["pafs"].append(layers.Conv2D(2 * arm.num_limbs, 3, padding="same")(x))
+        x = layers.Concatenate()([x, *(stages[-1] for stages in maps.values())])
+    model = ko.PoseEstimator(images, stage_outputs(arm, maps))
+    model.predict_options = {"input_size": SIZE, "min_score": 0.0}
+    return model
 
 
 def last_stage(model, images):
@@ -76,6 +77,19 @@ def test_a_fixed_size_gives_the_last_stage_of_keras(format, network, tmp_path):
     assert [one.dtype for one in maps] == [np.float32] * 2
     # Float32 sums of some hundred products in another order.
     assert largest_difference(maps, last_stage(network, IMAGES)) < 1e-5
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_skeleton_and_the_options_go_along(format, network, arm, arm_model, tmp_path):
+    path = ko.export_model(network, tmp_path / f"network{SUFFIXES[format]}", format=format, size=SIZE)
+    exported = ko.load_exported(path)
+    assert exported.skeleton == arm
+    assert exported.predict_options == {"input_size": [*SIZE], "min_score": 0.0}
+    assert ko.predict_poses(exported, IMAGES[0]).skeleton == arm
+    with pytest.raises(ValueError, match=r"that of the network, arm, .* Received: COCO_18"):
+        ko.predict_poses(exported, IMAGES[0], skeleton=ko.COCO_18)
+    path = ko.export_model(arm_model, tmp_path / f"plain{SUFFIXES[format]}", format=format, size=SIZE)
+    assert ko.load_exported(path).skeleton is None
 
 
 @pytest.mark.parametrize("format", [one for one in FORMATS if one.values[0] != "litert"])
