@@ -203,7 +203,15 @@ def test_a_skeleton_without_any_of_the_keypoints_is_refused(arm):
     with pytest.raises(
         ValueError, match=r"arm has none of the keypoints asked for\. Its own: shoulder, elbow, wrist"
     ):
-        poses_to_coco(numbered(arm), 1)
+        poses_to_coco(numbered(arm), 1, keypoints=COCO_KEYPOINTS)
+
+
+def test_a_body_of_ones_own_is_written_in_its_own_order_and_a_person_in_that_of_coco(arm):
+    (row,) = poses_to_coco(numbered(arm, 1), 1)
+    assert row["keypoints"] == poses_to_coco(numbered(arm, 1), 1, keypoints=arm.keypoints)[0]["keypoints"]
+    assert len(row["keypoints"]) == 3 * arm.num_keypoints
+    (row,) = poses_to_coco(numbered(MPI_15, 1), 1)
+    assert len(row["keypoints"]) == 3 * len(COCO_KEYPOINTS)
 
 
 @pytest.mark.parametrize("people", [0, 1, 3])

@@ -124,7 +124,7 @@ def _read(people: Sequence[Mapping], key: str, skeleton: Skeleton) -> Poses:
 
 
 def poses_to_coco(
-    poses: Poses, image_id: int, *, keypoints: Sequence[str] = COCO_KEYPOINTS, category_id: int = 1
+    poses: Poses, image_id: int, *, keypoints: Sequence[str] | None = None, category_id: int = 1
 ) -> list[dict]:
     """The people of an image as COCO keypoint results.
 
@@ -133,7 +133,7 @@ def poses_to_coco(
         image_id: id of the image in the label file.
         keypoints: names of the keypoints in the order of the label file. Those that the skeleton lacks
             are written as absent; those that only the skeleton has (the neck) are dropped. Defaults
-            to COCO's.
+            to COCO's for a skeleton that has most of them, else to the skeleton's own.
         category_id: category of the label file. Defaults to 1, COCO's person.
 
     Returns:
@@ -156,6 +156,9 @@ def poses_to_coco(
         ```
     """
     names = poses.skeleton.keypoints
+    if keypoints is None:
+        is_person = len(set(COCO_KEYPOINTS) & set(names)) > len(COCO_KEYPOINTS) / 2
+        keypoints = COCO_KEYPOINTS if is_person else names
     known = [n for n, name in enumerate(keypoints) if name in names]
     if not known:
         raise ValueError(
