@@ -116,7 +116,6 @@ def main():
                     labels,
                     input_size=SIZE,
                     verbose=False,
-                    **model.decode_options,  # which files do not have
                 )
                 row[1:5] = (f"{max(differences):.2g}", f"{np.median(differences):.1g}",
                             f"{figures['AP']:.1f}", f"{figures['AP50']:.1f}")  # fmt: skip

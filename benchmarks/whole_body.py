@@ -90,7 +90,7 @@ def main():
 
     def find():
         return predict_whole_body(
-            photograph, body=body, hands=hands, face=face, skeleton=BODY_25, batch_size=BATCH
+            photograph, body=body, hands=hands, face=face, batch_size=BATCH
         )
 
     found = find()  # compiles

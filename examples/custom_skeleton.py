@@ -92,7 +92,7 @@ ko.train(
 error, found = [], 0
 unseen = [draw_sample(seed) for seed in range(10_000, 10_020)]
 for sample in unseen:
-    poses = ko.predict_poses(model, sample.image, skeleton=LAMP, input_size=SIZE)
+    poses = model.detect(sample.image, input_size=SIZE)
     found += len(poses)
     for lamp in sample.keypoints:
         if len(poses):
