@@ -143,8 +143,8 @@ def test_damaged_and_missing_weight_files_are_errors_that_name_the_file(tmp_path
     (tmp_path / "bad.weights.h5").write_bytes(b"not a weight file")
     with pytest.raises(ValueError, match=r"bad.weights.h5 is not a weight file"):
         openpose(tiny, num_stages=1, weights=tmp_path / "bad.weights.h5")
-    with pytest.raises(FileNotFoundError, match=r"No such weight file: nowhere.h5"):
-        openpose(tiny, num_stages=1, weights="nowhere.h5")
+    with pytest.raises(FileNotFoundError, match=r"No such weight file: nowhere.weights.h5"):
+        openpose(tiny, num_stages=1, weights="nowhere.weights.h5")
 
 
 def test_maps_are_float32_under_mixed_precision(tiny):

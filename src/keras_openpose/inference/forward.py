@@ -30,10 +30,10 @@ def find_skeleton(model: Network, skeleton: Skeleton | None) -> Skeleton:
     Raises:
         ValueError: neither is there, or they contradict each other.
     """
-    if "heatmaps" not in _channels(model):
-        raise ValueError(f"The model must give `heatmaps` by name, and `pafs`. It gives: {model.output}.")
     own = getattr(model, "skeleton", None)
     if own is None and skeleton is None:
+        if "heatmaps" not in _channels(model):
+            raise ValueError(f"The model must give `heatmaps` by name, and `pafs`. It gives: {model.output}.")
         raise ValueError(
             "`skeleton` must be given for this network: it is a plain one, which does not know whose maps it "
             "gives. Networks that the package builds, and files of them, bring their skeleton along."

@@ -68,6 +68,13 @@ class PoseEstimator(keras.Model):
     The builders, such as `openpose`, make it. It survives `save` and `keras.models.load_model`,
     `clone_model` and `to_json` with its skeleton and options.
 
+    Args:
+        *args: input and outputs, as of `keras.Model`; the outputs come from `StageMaps` layers.
+        **kwargs: others of `keras.Model`, such as `name`.
+
+    Raises:
+        ValueError: see `compile` and `fit`.
+
     Example:
         ```python
         import numpy as np
