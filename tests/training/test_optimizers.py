@@ -55,13 +55,13 @@ def test_only_kernels_decay(make):
 @pytest.mark.parametrize(
     "make", [ko.CaffeSGD, lambda rate: ko.make_optimizer("adamw", steps=9, learning_rate=rate)]
 )
-def test_normalisation_in_dense_layers_and_the_slope_of_prelu_do_not_decay(make):
+def test_normalization_and_the_slope_of_prelu_do_not_decay(make):
     networks = [
         ko.mobilenet_openpose("v2_small"),
         keras.Sequential([keras.Input((8,)), keras.layers.PReLU()]),
     ]
     variables = {v.path: v for network in networks for v in network.trainable_variables}
-    chosen = [path for path in variables if re.search("stem_norm_|stem.*kernel|alpha", path)]
+    chosen = [path for path in variables if re.search("stem_norm/|stem.*kernel|alpha", path)]
     for path in chosen:
         variables[path].assign(np.ones(variables[path].shape))
     optimizer = make(1.0)
@@ -71,6 +71,15 @@ def test_normalisation_in_dense_layers_and_the_slope_of_prelu_do_not_decay(make)
     kept = {path for path in chosen if float(np.max(variables[path])) == 1}
     assert kept == {path for path in chosen if re.search("gamma|beta|alpha", path)}
     assert 3 <= len(kept) < len(chosen)
+
+
+def test_gradients_are_clipped_before_decay_and_multipliers():
+    """Caffe's SGDSolver::ApplyUpdate: clip, then regularize, then the rate of the layer."""
+    weight = variable([2.0])
+    optimizer = ko.CaffeSGD(0.1, weight_decay=0.2, multipliers={"kernel": 3.0}, clipnorm=1.0)
+    optimizer.apply([np.array([50.0], "float32")], [weight])
+    # 2 - 0.1 * 3 (1 + 0.2 * 2)
+    np.testing.assert_allclose(np.asarray(weight), [1.58], rtol=1e-6)
 
 
 def test_cmus_multipliers_reach_their_layers():
