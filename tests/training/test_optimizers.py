@@ -82,8 +82,10 @@ def test_gradients_are_clipped_before_decay_and_multipliers():
     np.testing.assert_allclose(np.asarray(weight), [1.58], rtol=1e-6)
 
 
-def test_cmus_multipliers_reach_their_layers():
-    model = ko.openpose("mobilenet", num_stages=2)
+def test_cmus_multipliers_reach_their_layers_and_none_of_a_backbone():
+    images = keras.Input((None, None, 3))
+    backbone = keras.Model(images, keras.layers.Conv2D(8, 8, 8, name="stage2_conv")(images), name="stage2_net")
+    model = ko.openpose(backbone, num_stages=2)
     before = {v.path: np.asarray(v).copy() for v in model.trainable_variables}
     optimizer = ko.CaffeSGD(1.0, weight_decay=0.0, multipliers=ko.STAGE_MULTIPLIERS)
     optimizer.apply(
@@ -91,7 +93,8 @@ def test_cmus_multipliers_reach_their_layers():
     )
     moved = {v.path: before[v.path] - np.asarray(v) for v in model.trainable_variables}
     for path, factor in {
-        "conv1/kernel": 1,
+        "stage2_conv/kernel": 1,
+        "stage2_conv/bias": 2,
         "features_conv1/kernel": 1,
         "features_conv1/bias": 2,
         "stage1_pafs_conv2/kernel": 1,

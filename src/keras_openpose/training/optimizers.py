@@ -7,10 +7,10 @@ import keras
 from keras import ops
 
 # CMU's pose_train_test.prototxt of the COCO network (`lr_mult`): biases learn twice as fast as kernels,
-# and the stages after the first four times as fast as all before.
+# and the stages after the first four times as fast as all before. Whole names, as a backbone may have a stage2.
 STAGE_MULTIPLIERS = {
-    r"^stage([2-9]|\d\d)_.*/bias$": 8.0,
-    r"^stage([2-9]|\d\d)_": 4.0,
+    r"^stage([2-9]|\d\d)_(heatmaps|pafs).*/bias$": 8.0,
+    r"^stage([2-9]|\d\d)_(heatmaps|pafs)": 4.0,
     r"/bias$": 2.0,
 }
 # The same file's `stepsize` and `gamma`: after so many steps the learning rate is multiplied by so much.
