@@ -179,7 +179,7 @@ def test_weights_of_version_0_1_are_read(model, tmp_path):
     in_the_form_of_0_1(tmp_path / "old.weights.h5")
     other = mobilenet_openpose(weights=tmp_path / "old.weights.h5")
     assert largest_difference(model(IMAGES), other(IMAGES)) == 0
-    with pytest.raises(ValueError, match="old.weights.h5 is not a weight file of mobilenet_openpose_v2_large"):
+    with pytest.raises(ValueError, match=r"old\.weights\.h5 is not a weight file of .*_v2_large"):
         mobilenet_openpose("v2_large", weights=tmp_path / "old.weights.h5")
 
 

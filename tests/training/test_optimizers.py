@@ -84,7 +84,8 @@ def test_gradients_are_clipped_before_decay_and_multipliers():
 
 def test_cmus_multipliers_reach_their_layers_and_none_of_a_backbone():
     images = keras.Input((None, None, 3))
-    backbone = keras.Model(images, keras.layers.Conv2D(8, 8, 8, name="stage2_conv")(images), name="stage2_net")
+    features = keras.layers.Conv2D(8, 8, 8, name="stage2_conv")(images)
+    backbone = keras.Model(images, features, name="stage2_net")
     model = ko.openpose(backbone, num_stages=2)
     before = {v.path: np.asarray(v).copy() for v in model.trainable_variables}
     optimizer = ko.CaffeSGD(1.0, weight_decay=0.0, multipliers=ko.STAGE_MULTIPLIERS)

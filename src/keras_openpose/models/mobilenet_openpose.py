@@ -117,7 +117,8 @@ def mobilenet_openpose(
     image at a time), so a batch gives what its images give one by one. All other batch normalisation is
     folded into the convolutions, and so are the 1×1 depthwise convolutions.
 
-    Layers are named `stem_conv`, `stem_norm`, `block3_expand_conv`, `stage2_pafs_conv3`, `stage2_heatmaps_conv3`.
+    Layers are named `stem_conv`, `stem_norm`, `block3_expand_conv`, `stage2_pafs_conv3`,
+    `stage2_heatmaps_conv3`.
 
     Args:
         variant: `"v2_small"`, 471,552 parameters; `"v2_large"`, 2,212,240; or `"thin"`, 1,928,952, a

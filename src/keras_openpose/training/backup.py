@@ -33,6 +33,7 @@ class Backup(keras.callbacks.Callback):
         return 0
 
     def on_epoch_end(self, epoch, logs=None):
+        """Writes the state, and removes all but the last two."""
         self._folder.mkdir(exist_ok=True)
         with write_whole(self._path(epoch + 1)) as temporary:
             self.model.save_weights(temporary)

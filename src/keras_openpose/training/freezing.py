@@ -12,8 +12,8 @@ _HEAD = ("features_", "stage1_")
 def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """Layers from the images to what the head takes.
 
-    The head begins with the first layer named `features_…` or `stage1_…`. What comes before it in the graph is
-    the backbone, whatever its name. A model within the model is never part of the head.
+    The head begins with the first layer named `features_…` or `stage1_…`. What comes before it in the graph
+    is the backbone, whatever its name. A model within the model is never part of the head.
     """
     for layer in model.layers:
         if layer.name.startswith(_HEAD) and not isinstance(layer, keras.Model):

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 # CMU's pose_train_test.prototxt of the COCO network (`lr_mult`): biases learn twice as fast as kernels,
-# and the stages after the first four times as fast as all before. Whole names, as a backbone may have a stage2.
+# and the stages after the first four times as fast as all before. A backbone may have a `stage2_…`, too.
 STAGE_MULTIPLIERS = {
     r"^stage([2-9]|\d\d)_(heatmaps|pafs).*/bias$": 8.0,
     r"^stage([2-9]|\d\d)_(heatmaps|pafs)": 4.0,
