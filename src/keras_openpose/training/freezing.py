@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import keras
 
-# How layers of the head are named that no backbone comes after.
+# What the names of the first layers after a backbone begin with.
 _HEAD = ("features_", "stage1_")
 
 

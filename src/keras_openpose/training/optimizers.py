@@ -194,8 +194,8 @@ class CaffeSGD(keras.optimizers.SGD):
         multipliers: factors of the learning rate by regular expression; the first that is found in the path
             of a variable, such as `stage2_pafs_conv1/kernel`, counts. `STAGE_MULTIPLIERS` are CMU's. Defaults
             to none.
-        **options: as in `keras.optimizers.SGD`. What they clip are the gradients without decay and
-            multipliers, as in Caffe.
+        **options: as in `keras.optimizers.SGD`. Gradients are clipped before decay and multipliers, as in
+            Caffe.
 
     Raises:
         ValueError: (when the training starts) an expression of `multipliers` reaches no variable.
