@@ -5,7 +5,7 @@
     python tests/device_step.py process results.npz 127.0.0.1:9911 0
 
 With `--backup folder`, four epochs of two steps instead, backed up after each; `--die-at 5` ends the
-process by SIGKILL when it has done so many steps.
+process by SIGKILL when it has done so many steps. `--optimizer CaffeSGD` or `ConvMuon` in place of SGD.
 
 Without batch normalisation, which on several devices goes by each device's share of the batch.
 """
@@ -20,6 +20,7 @@ parser.add_argument("how", choices=["one", "two", "process"])
 parser.add_argument("output")
 parser.add_argument("address", nargs="?")
 parser.add_argument("index", nargs="?", type=int)
+parser.add_argument("--optimizer", default="SGD", choices=["SGD", "CaffeSGD", "ConvMuon"])
 parser.add_argument("--backup")
 parser.add_argument("--die-at", type=int)
 arguments = parser.parse_args()
@@ -50,7 +51,8 @@ if arguments.how != "one" and backend == "jax":
 
 with scope:
     model = network(normalized=False)
-    compile_for_training(model, keras.optimizers.SGD(0.1, momentum=0.9))
+    kinds = {"SGD": keras.optimizers.SGD, "CaffeSGD": ko.CaffeSGD, "ConvMuon": ko.ConvMuon}
+    compile_for_training(model, kinds[arguments.optimizer](0.1, momentum=0.9))
 images, targets, mask = batch()
 images, mask = images[mine], mask[mine]
 targets = {name: maps[mine] for name, maps in targets.items()}

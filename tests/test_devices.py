@@ -63,6 +63,15 @@ def test_two_devices(backend, one_device, tmp_path):
     assert_equal_steps(tmp_path / "two.npz", one_device)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["CaffeSGD", "ConvMuon"])
+def test_our_optimizers_on_two_devices(optimizer, tmp_path):
+    """TensorFlow gives them the copies of a variable on each device."""
+    for how in ("one", "two"):
+        finish(start("tensorflow", STEP, how, tmp_path / f"{how}.npz", "--optimizer", optimizer))
+    assert_equal_steps(tmp_path / "two.npz", np.load(tmp_path / "one.npz"))
+
+
 def free_address():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import cv2
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_openpose import StageLoss, mobilenet_openpose
-from keras_openpose.models.mobilenet_openpose import _normalize
+from keras_openpose.models.layers import ImageNormalization
 from published_graph import run_exactly, run_graph
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3)).astype("float32")
@@ -25,7 +26,7 @@ def model():
     model = mobilenet_openpose()
     rng = np.random.default_rng(0)
     for weight in model.weights:
-        if "_norm_" in weight.path:
+        if "_norm/" in weight.path:
             weight.assign(weight.numpy() + rng.uniform(-0.3, 0.3, weight.shape))
     return model
 
@@ -61,26 +62,36 @@ def test_the_stage_axis_runs_from_the_first_stage_to_the_last(model):
     np.testing.assert_array_equal(np.stack(stages(IMAGES), axis=1), np.asarray(model(IMAGES)["pafs"]))
 
 
-def test_every_image_is_normalised_by_its_own_mean_and_variance():
-    x = keras.Input((None, None, 6))
-    ours, keras_layer = keras.Model(x, _normalize(x, "n")), layers.GroupNormalization(-1, epsilon=1e-3)
+def test_a_block_is_a_handful_of_operations(model):
+    # Expansion, depthwise and projection: a convolution and a normalization each, after the first two ReLU6.
+    inner, same_size = 8, 9  # one more where input and output are added
+    first = inner - 3  # without expansion
+    blocks = first + (inner + same_size) + (inner + 2 * same_size) + (inner + 3 * same_size)
+    blocks += inner + 2 * same_size
+    stem, enlargement, features = 3, 2, 1
+    stages = 6 * 2 * 5 + 5  # five convolutions for each kind of map; what the next stage sees
+    images, outputs = 1, 2
+    assert len(model.operations) == images + stem + blocks + enlargement + features + stages + outputs == 183
+
+
+def test_every_image_is_normalized_by_its_own_mean_and_variance():
+    ours, keras_layer = ImageNormalization(), layers.GroupNormalization(-1, epsilon=1e-3)
     rng = np.random.default_rng(1)
     maps = rng.normal(rng.uniform(-3, 3, (4, 1, 1, 6)), rng.uniform(0.01, 3, (4, 1, 1, 6)), (4, 9, 11, 6))
-    expected = keras_layer(maps.astype("float32"))
+    for layer in (ours, keras_layer):
+        layer.build(maps.shape)
     gamma, beta = rng.uniform(0.5, 1.5, 6), rng.uniform(-1, 1, 6)
-    keras_layer.set_weights([gamma, beta])
-    for name, values in (("gamma", gamma), ("beta", beta)):
-        ours.get_layer(f"n_{name}").set_weights([values.reshape(1, 6)])
+    for layer in (ours, keras_layer):
+        layer.set_weights([gamma, beta])
     expected = np.asarray(keras_layer(maps.astype("float32")))
     # Rounding of squares of about 10 under a variance down to 1e-4.
     np.testing.assert_allclose(np.asarray(ours(maps.astype("float32"))), expected, atol=1e-3)
 
 
 def test_the_variance_of_an_even_map_is_zero_not_less():
-    x = keras.Input((None, None, 1))
-    model = keras.Model(x, _normalize(x, "n"))
     for value in (0.0, 1e3, 12345.678):
-        assert np.isfinite(np.asarray(model(np.full((1, 23, 27, 1), value, "float32")))).all()
+        maps = np.full((1, 23, 27, 1), value, "float32")
+        assert np.isfinite(np.asarray(ImageNormalization()(maps))).all()
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
@@ -147,6 +158,29 @@ def test_weights_come_from_a_file(model, tmp_path):
     model.save_weights(tmp_path / "mine.weights.h5")
     other = mobilenet_openpose(weights=tmp_path / "mine.weights.h5")
     assert largest_difference(model(IMAGES), other(IMAGES)) == 0
+
+
+def in_the_form_of_0_1(path):
+    """Rewrite a weight file: scales and offsets were kernels, `(1, channels)`, of dense layers."""
+    with h5py.File(path, "a") as file:
+        stored = file["layers"]
+        normalizations = [stored[name]["vars"] for name in stored if name.startswith("image_normalization")]
+        for n, variables in enumerate(normalizations):
+            for m, part in enumerate(("gamma", "beta")):
+                dense = stored.create_group(f"dense_{2 * n + m}/vars")
+                dense.attrs["name"] = f"{variables.attrs['name']}_{part}"
+                dense["0"] = variables[str(m)][()].reshape(1, -1)
+        for variables in normalizations:
+            del stored[variables.parent.name]
+
+
+def test_weights_of_version_0_1_are_read(model, tmp_path):
+    model.save_weights(tmp_path / "old.weights.h5")
+    in_the_form_of_0_1(tmp_path / "old.weights.h5")
+    other = mobilenet_openpose(weights=tmp_path / "old.weights.h5")
+    assert largest_difference(model(IMAGES), other(IMAGES)) == 0
+    with pytest.raises(ValueError, match=r"old\.weights\.h5 is not a weight file of .*_v2_large"):
+        mobilenet_openpose("v2_large", weights=tmp_path / "old.weights.h5")
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

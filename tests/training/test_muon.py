@@ -88,11 +88,7 @@ def test_all_else_is_adamws(shape, exclude):
 
 
 def test_an_exclusion_may_be_one_expression():
-    optimizer = ko.ConvMuon(exclude="heatmaps")
-    optimizer.build(ko.compact_openpose(num_stages=1).trainable_variables)
-    expected = ko.ConvMuon(exclude=["heatmaps"])
-    expected.build(ko.compact_openpose(num_stages=1).trainable_variables)
-    assert len(optimizer._kernels) == len(expected._kernels) > 0
+    assert ko.ConvMuon(exclude="heatmaps").exclude == ["heatmaps"]
 
 
 def test_an_exclusion_that_reaches_nothing_is_refused():

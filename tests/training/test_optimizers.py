@@ -55,13 +55,13 @@ def test_only_kernels_decay(make):
 @pytest.mark.parametrize(
     "make", [ko.CaffeSGD, lambda rate: ko.make_optimizer("adamw", steps=9, learning_rate=rate)]
 )
-def test_normalisation_in_dense_layers_and_the_slope_of_prelu_do_not_decay(make):
+def test_normalization_and_the_slope_of_prelu_do_not_decay(make):
     networks = [
         ko.mobilenet_openpose("v2_small"),
         keras.Sequential([keras.Input((8,)), keras.layers.PReLU()]),
     ]
     variables = {v.path: v for network in networks for v in network.trainable_variables}
-    chosen = [path for path in variables if re.search("stem_norm_|stem.*kernel|alpha", path)]
+    chosen = [path for path in variables if re.search("stem_norm/|stem.*kernel|alpha", path)]
     for path in chosen:
         variables[path].assign(np.ones(variables[path].shape))
     optimizer = make(1.0)
@@ -73,8 +73,20 @@ def test_normalisation_in_dense_layers_and_the_slope_of_prelu_do_not_decay(make)
     assert 3 <= len(kept) < len(chosen)
 
 
-def test_cmus_multipliers_reach_their_layers():
-    model = ko.openpose("mobilenet", num_stages=2)
+def test_gradients_are_clipped_before_decay_and_multipliers():
+    """Caffe's SGDSolver::ApplyUpdate: clip, then regularize, then the rate of the layer."""
+    weight = variable([2.0])
+    optimizer = ko.CaffeSGD(0.1, weight_decay=0.2, multipliers={"kernel": 3.0}, clipnorm=1.0)
+    optimizer.apply([np.array([50.0], "float32")], [weight])
+    # 2 - 0.1 * 3 (1 + 0.2 * 2)
+    np.testing.assert_allclose(np.asarray(weight), [1.58], rtol=1e-6)
+
+
+def test_cmus_multipliers_reach_their_layers_and_none_of_a_backbone():
+    images = keras.Input((None, None, 3))
+    features = keras.layers.Conv2D(8, 8, 8, name="stage2_conv")(images)
+    backbone = keras.Model(images, features, name="stage2_net")
+    model = ko.openpose(backbone, num_stages=2)
     before = {v.path: np.asarray(v).copy() for v in model.trainable_variables}
     optimizer = ko.CaffeSGD(1.0, weight_decay=0.0, multipliers=ko.STAGE_MULTIPLIERS)
     optimizer.apply(
@@ -82,7 +94,8 @@ def test_cmus_multipliers_reach_their_layers():
     )
     moved = {v.path: before[v.path] - np.asarray(v) for v in model.trainable_variables}
     for path, factor in {
-        "conv1/kernel": 1,
+        "stage2_conv/kernel": 1,
+        "stage2_conv/bias": 2,
         "features_conv1/kernel": 1,
         "features_conv1/bias": 2,
         "stage1_pafs_conv2/kernel": 1,

@@ -95,12 +95,31 @@ def test_an_interrupted_training_ends_as_if_nothing_had_happened(whole, dataset,
 def test_a_backup_that_was_cut_off_gives_way_to_the_one_before(whole, dataset, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         ko.train(network(), dataset, tmp_path, callbacks=[Interrupt(epoch=2)], **RECIPE)
-    backup = tmp_path / "backup/latest.weights.h5"
+    backup = tmp_path / "backup/2.weights.h5"
     backup.write_bytes(backup.read_bytes()[:1000])
     model = network()
     ko.train(model, dataset, tmp_path, **RECIPE)
     assert [row["epoch"] for row in rows(tmp_path)] == ["0", "1", "1", "2"]
     np.testing.assert_allclose(weights(model), weights(whole[0]), atol=1e-6)
+
+
+def test_backups_that_were_both_cut_off_are_told(dataset, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        ko.train(network(), dataset, tmp_path, callbacks=[Interrupt(epoch=2)], **RECIPE)
+    backups = sorted((tmp_path / "backup").iterdir())
+    assert [path.name for path in backups] == ["1.weights.h5", "2.weights.h5"]
+    for backup in backups:
+        backup.write_bytes(backup.read_bytes()[:1000])
+    with pytest.raises(OSError, match="truncated"):
+        ko.train(network(), dataset, tmp_path, **RECIPE)
+
+
+def test_after_a_training_fit_begins_at_its_first_epoch(dataset, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        ko.train(network(), dataset, tmp_path, callbacks=[Interrupt(epoch=2)], **RECIPE)
+    model = network()
+    ko.train(model, dataset, tmp_path, **RECIPE)
+    assert model.fit(dataset, epochs=2, shuffle=False, verbose=0).epoch == [0, 1]
 
 
 SCRIPT = """
@@ -223,6 +242,14 @@ def test_only_what_was_trainable_is_frozen_and_interrupted_it_is_trainable_again
         ko.train(model, dataset, tmp_path, freeze_backbone_steps=2, callbacks=[Interrupt(epoch=0)], **RECIPE)
     assert [v.path for v in model.trainable_variables] == before
     assert len(before) == 4
+
+
+def test_a_network_without_a_backbone_has_none_to_freeze(dataset, tmp_path):
+    images = keras.Input((None, None, 3))
+    maps = keras.layers.Conv2D(38, 8, 8, name="stage1_pafs")(keras.layers.Rescaling(1 / 255)(images))
+    model = keras.Model(images, {"heatmaps": maps[:, None, ..., :19], "pafs": maps[:, None]})
+    with pytest.raises(ValueError, match="needs layers with weights before the first one named `features_"):
+        ko.train(model, dataset, tmp_path, freeze_backbone_steps=2, **RECIPE)
 
 
 def test_a_schedule_in_steps_is_constant_while_frozen(dataset, tmp_path, monkeypatch):

@@ -100,15 +100,16 @@ def apply_backbone(backbone: str | keras.Model, images):
     x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="normalization", dtype="float32")(images)
     application = getattr(keras.applications, row.application)
     network = application(include_top=False, weights=None, input_shape=(None, None, 3))
-    body = keras.Model(network.get_layer(row.first).input, network.get_layer(row.level).output)
-    fresh = {}
-
-    def apply_anew(layer):
-        return fresh.setdefault(layer.name, type(layer).from_config(layer.get_config()))
-
     # Its layers become layers of the caller's model, under their own names. New ones: those of `network`
     # have it for their first graph, and `layer.output` would be of that.
-    return body._run_through_graph(x, operation_fn=apply_anew)
+    anew = {id(network.get_layer(row.first).input): x}
+    for layer in network.layers[1:]:  # each after those whose output it takes
+        inputs = keras.tree.flatten(layer.input)
+        if all(id(tensor) in anew for tensor in inputs):
+            fresh = type(layer).from_config(layer.get_config())
+            inputs = [anew[id(tensor)] for tensor in inputs]
+            anew[id(layer.output)] = fresh(keras.tree.pack_sequence_as(layer.input, inputs))
+    return anew[id(network.get_layer(row.level).output)]
 
 
 def load_imagenet_weights(model: keras.Model, backbone: str):
@@ -182,14 +183,21 @@ def _stride_8(backbone: keras.Model) -> keras.Model:
         raise ValueError(
             f"The backbone {backbone.name!r} must take one RGB image. It takes: {backbone.inputs}."
         )
-    # Not `layer.output`, which is of the first graph that a layer was called in, maybe another one.
-    graph = keras.Model(backbone.inputs, backbone.outputs)
-    order = {id(operation): n for n, operation in enumerate(graph.operations)}
-    nodes = [node for group in graph._nodes_by_depth.values() for node in group]
-    nodes.sort(key=lambda node: order[id(node.operation)])
-    tensors = [tensor for node in nodes for tensor in node.output_tensors]
+    outputs = {}
+
+    def note(operation, *args, **kwargs):
+        outputs[id(operation)] = operation(*args, **kwargs)
+        return outputs[id(operation)]
+
+    # The same layers called once more, to see what each gives in this graph: `layer.output` is of the first
+    # graph that a layer was called in, maybe another one.
+    graph = keras.models.clone_model(
+        keras.Model(backbone.inputs, backbone.outputs), clone_function=lambda layer: layer, call_function=note
+    )
+    tensors = [outputs[id(operation)] for operation in graph.operations if id(operation) in outputs]
+    tensors = keras.tree.flatten(tensors)
     height, width = (side or 256 for side in backbone.inputs[0].shape[1:3])
-    shapes = keras.Model(backbone.inputs, tensors).compute_output_shape((1, height, width, 3))
+    shapes = keras.Model(graph.inputs, tensors).compute_output_shape((1, height, width, 3))
     found = [
         tensor
         for tensor, shape in zip(tensors, shapes, strict=True)
@@ -200,4 +208,4 @@ def _stride_8(backbone: keras.Model) -> keras.Model:
             f"The backbone {backbone.name!r} must have features of stride 8: (batch, height / 8, width / 8, "
             f"channels). Its output is {backbone.output_shape}, and no layer has that stride."
         )
-    return keras.Model(backbone.inputs, found[-1], name=backbone.name)
+    return keras.Model(graph.inputs, found[-1], name=backbone.name)

@@ -12,12 +12,12 @@ import keras
 from keras import layers, ops
 
 from keras_openpose.models.estimator import PoseEstimator
+from keras_openpose.models.layers import ImageNormalization
 from keras_openpose.models.stages import check_input_shape, map_channels, output_conv, stage_outputs
 from keras_openpose.models.weights import load_weights
 from keras_openpose.skeletons import COCO_18, Skeleton
 
 _NUM_STAGES = 6
-_EPSILON = 1e-3
 
 
 class _Blocks(NamedTuple):
@@ -117,7 +117,8 @@ def mobilenet_openpose(
     image at a time), so a batch gives what its images give one by one. All other batch normalisation is
     folded into the convolutions, and so are the 1×1 depthwise convolutions.
 
-    Layers are named `stem_conv`, `block3_expand_conv`, `stage2_pafs_conv3`, `stage2_heatmaps_conv3`.
+    Layers are named `stem_conv`, `stem_norm`, `block3_expand_conv`, `stage2_pafs_conv3`,
+    `stage2_heatmaps_conv3`.
 
     Args:
         variant: `"v2_small"`, 471,552 parameters; `"v2_large"`, 2,212,240; or `"thin"`, 1,928,952, a
@@ -206,25 +207,4 @@ def _conv(x, channels: int, kernel_size: int, stride: int, name: str):
 
 
 def _normalize(x, name: str):
-    """Give every channel of every image mean 0 and variance 1, then a trained scale and offset.
-
-    `GroupNormalization(groups=-1)`, arranged to go over the maps as seldom as possible: it took 1.3
-    times as long as the published graph, this as long.
-    """
-    x = ops.cast(x, "float32")  # squares of float16 overflow
-    # Rows first: sums of a row are small numbers, so that rounding stays small.
-    mean = ops.mean(ops.mean(x, axis=1, keepdims=True), axis=2, keepdims=True)
-    square = ops.mean(ops.mean(ops.square(x), axis=1, keepdims=True), axis=2, keepdims=True)
-    variance = ops.maximum(square - ops.square(mean), 0)
-    scale = _parameter(x, "ones", f"{name}_gamma") * ops.rsqrt(variance + _EPSILON)
-    offset = _parameter(x, "zeros", f"{name}_beta") - mean * scale
-    row = ops.ones_like(x[:1, :1, :, :1])  # a whole row broadcasts faster than a single cell
-    return x * (row * scale) + row * offset
-
-
-def _parameter(x, initializer: str, name: str):
-    """A trained number for each channel of `x`: a dense layer that is shown a one holds just that."""
-    one = ops.ones_like(x[:1, 0, 0, :1])
-    return layers.Dense(
-        x.shape[-1], use_bias=False, kernel_initializer=initializer, name=name, dtype="float32"
-    )(one)
+    return ImageNormalization(name=name, dtype="float32")(x)

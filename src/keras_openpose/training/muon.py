@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 import keras
 from keras import ops
 
+from keras_openpose.training.optimizers import PerVariable
+
 # Of the iteration that makes a matrix nearly orthogonal (Jordan et al., "Muon: An optimizer for hidden layers
 # in neural networks", 2024): coefficients of x, x³ and x⁵, and how often.
 _COEFFICIENTS, _ITERATIONS = (3.4445, -4.7750, 2.0315), 5
@@ -61,6 +63,7 @@ class ConvMuon(keras.optimizers.AdamW):
         self.momentum = momentum
         self.exclude = [exclude] if isinstance(exclude, str) else list(exclude)
         self.multipliers = dict(multipliers or {})
+        self._momentums_made = PerVariable()
 
     def build(self, variables):
         """Sorts the variables into Muon's and AdamW's."""
@@ -75,8 +78,16 @@ class ConvMuon(keras.optimizers.AdamW):
                 )
         bfloat16 = keras.config.dtype_policy().compute_dtype == "bfloat16"
         self._multiply_in = "bfloat16" if bfloat16 else "float32"  # float16 is too narrow for the squares
-        self._kernels = {n for n, variable in enumerate(variables) if self._takes(variable)}
-        self._factors = [self._factor(path) for path in paths]
+        self._rules = PerVariable()
+        for variable in variables:
+            self._rules[variable] = self._factor(variable.path), self._takes(variable)
+
+    def add_variable_from_reference(self, reference_variable, name=None, **options):
+        """Keeps hold of the momentum that AdamW makes for each variable: Muon's for kernels."""
+        made = super().add_variable_from_reference(reference_variable, name=name, **options)
+        if name == "momentum":
+            self._momentums_made[reference_variable] = made
+        return made
 
     def _factor(self, path: str) -> float:
         return next((factor for one, factor in self.multipliers.items() if re.search(one, path)), 1.0)
@@ -88,12 +99,12 @@ class ConvMuon(keras.optimizers.AdamW):
 
     def update_step(self, gradient, variable, learning_rate):
         """One step of one variable."""
-        index = self._get_variable_index(variable)
-        learning_rate = learning_rate * self._factors[index]
-        if index not in self._kernels:
+        factor, is_kernel = self._rules[variable]
+        learning_rate = learning_rate * factor
+        if not is_kernel:
             super().update_step(gradient, variable, learning_rate)
             return
-        gradient, momentum = ops.cast(gradient, variable.dtype), self._momentums[index]
+        gradient, momentum = ops.cast(gradient, variable.dtype), self._momentums_made[variable]
         self.assign_add(momentum, gradient + (self.momentum - 1) * momentum)
         ahead = ops.reshape(gradient + self.momentum * momentum, (-1, variable.shape[-1]))
         size = ops.cast(learning_rate, variable.dtype) * _UPDATE_SIZE * max(ahead.shape) ** 0.5

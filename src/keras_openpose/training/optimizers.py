@@ -7,10 +7,10 @@ import keras
 from keras import ops
 
 # CMU's pose_train_test.prototxt of the COCO network (`lr_mult`): biases learn twice as fast as kernels,
-# and the stages after the first four times as fast as all before.
+# and the stages after the first four times as fast as all before. A backbone may have a `stage2_…`, too.
 STAGE_MULTIPLIERS = {
-    r"^stage([2-9]|\d\d)_.*/bias$": 8.0,
-    r"^stage([2-9]|\d\d)_": 4.0,
+    r"^stage([2-9]|\d\d)_(heatmaps|pafs).*/bias$": 8.0,
+    r"^stage([2-9]|\d\d)_(heatmaps|pafs)": 4.0,
     r"/bias$": 2.0,
 }
 # The same file's `stepsize` and `gamma`: after so many steps the learning rate is multiplied by so much.
@@ -109,8 +109,23 @@ def make_optimizer(
 
 
 def _decays(variable) -> bool:
-    """Whether it is a kernel; but `mobilenet_openpose` has scales and offsets as kernels of dense layers."""
-    return variable.name.endswith("kernel") and not re.search(r"_(gamma|beta)/", variable.path)
+    return variable.name.endswith("kernel")
+
+
+class PerVariable:
+    """A value for each variable, found by the variable or by what `update_step` is given in its place."""
+
+    def __init__(self):
+        self._values = {}
+
+    def __setitem__(self, variable: keras.Variable, value):
+        given = [variable]
+        if keras.backend.backend() == "tensorflow":  # what is inside, of each device its own
+            given += getattr(variable.value, "values", [variable.value])
+        self._values.update((id(one), value) for one in given)
+
+    def __getitem__(self, variable):
+        return self._values[id(variable)]
 
 
 @keras.saving.register_keras_serializable(package="keras_openpose")
@@ -179,8 +194,8 @@ class CaffeSGD(keras.optimizers.SGD):
         multipliers: factors of the learning rate by regular expression; the first that is found in the path
             of a variable, such as `stage2_pafs_conv1/kernel`, counts. `STAGE_MULTIPLIERS` are CMU's. Defaults
             to none.
-        **options: as in `keras.optimizers.SGD`. What they clip are the gradients with decay and multipliers;
-            Caffe clips before both.
+        **options: as in `keras.optimizers.SGD`. Gradients are clipped before decay and multipliers, as in
+            Caffe.
 
     Raises:
         ValueError: (when the training starts) an expression of `multipliers` reaches no variable.
@@ -209,9 +224,14 @@ class CaffeSGD(keras.optimizers.SGD):
         self.multipliers = dict(multipliers or {})
 
     def build(self, variables):
-        """Checks that every multiplier reaches a variable."""
+        """Finds the rule of each variable, and checks that every multiplier reaches one."""
         super().build(variables)
-        reached = {self._pattern(variable) for variable in variables}
+        self._rules, reached = PerVariable(), set()
+        for variable in variables:
+            pattern = self._pattern(variable)
+            decay = self.caffe_weight_decay if _decays(variable) else 0.0
+            self._rules[variable] = decay, self.multipliers.get(pattern, 1.0)
+            reached.add(pattern)
         if lost := [pattern for pattern in self.multipliers if pattern not in reached]:
             paths = [variable.path for variable in variables]
             raise ValueError(
@@ -219,23 +239,13 @@ class CaffeSGD(keras.optimizers.SGD):
                 f"variable. Without one: {lost}. Paths: {', '.join(paths[:4])}, … {', '.join(paths[-4:])}."
             )
 
-    def apply(self, grads, trainable_variables=None):
-        """Adds the decay to the gradients and multiplies them, then goes on as SGD does."""
-        variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
-        # What is added here is later divided by the scale of the loss and summed over the devices, as the
-        # gradients are.
-        scale = (self.loss_scale_factor or 1.0) / _num_devices()
-        changed = [
-            gradient if gradient is None else self._change(gradient, variable, scale)
-            for gradient, variable in zip(grads, variables, strict=True)
-        ]
-        return super().apply(changed, trainable_variables)
-
-    def _change(self, gradient, variable, scale: float):
-        gradient = ops.convert_to_tensor(gradient)
-        if _decays(variable):
-            gradient = gradient + scale * self.caffe_weight_decay * ops.cast(variable, gradient.dtype)
-        return gradient * self.multipliers.get(self._pattern(variable), 1.0)
+    def update_step(self, gradient, variable, learning_rate):
+        """One step of one variable: SGD's, of the gradient with decay and multiplier."""
+        decay, multiplier = self._rules[variable]
+        gradient = ops.cast(gradient, variable.dtype)
+        if decay:
+            gradient = gradient + decay * ops.cast(variable, gradient.dtype)
+        super().update_step(gradient * multiplier, variable, learning_rate)
 
     def _pattern(self, variable) -> str | None:
         return next((pattern for pattern in self.multipliers if re.search(pattern, variable.path)), None)
@@ -244,12 +254,3 @@ class CaffeSGD(keras.optimizers.SGD):
         """Arguments to build it again."""
         config = super().get_config()
         return {**config, "weight_decay": self.caffe_weight_decay, "multipliers": self.multipliers}
-
-
-def _num_devices() -> int:
-    """Over how many devices TensorFlow sums gradients."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import keras
 
 from keras_openpose.evaluation import FIGURES, CocoEvaluation
+from keras_openpose.training.backup import Backup
+from keras_openpose.training.freezing import backbone_layers, frozen
 from keras_openpose.training.losses import StageLoss
 from keras_openpose.training.optimizers import make_optimizer
 from keras_openpose.writing import write_whole
@@ -19,8 +21,6 @@ from keras_openpose.writing import write_whole
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Layers of the networks here that are no backbone: the reduction of its features, and the stages.
-_HEAD = ("features", "stage")
 _BEGUN_WITH = "begun_with.json"
 # A run whose loss is so many times its lowest is lost.
 _DIVERGED = 10.0
@@ -62,9 +62,9 @@ def train(
         loss: of both maps. Defaults to `StageLoss("caffe")` for `"sgd"`, to whose learning rate it belongs,
             else `StageLoss()`.
         freeze_backbone_steps: so many steps more, before the others, in which the backbone keeps its weights
-            (its layers are those named neither `features…` nor `stage…`), with an optimiser and a schedule
-            of their own, `"constant"` in place of `"step"`, warmed up for half of them at most. Defaults
-            to 0.
+            (all that comes before the first layer named `features_…` or `stage1_…`), with an optimiser and
+            a schedule of their own, `"constant"` in place of `"step"`, warmed up for half of them at most.
+            Defaults to 0.
         validation: folder of photographs and COCO labels, for `CocoEvaluation`. Defaults to none.
         validate: arguments of `CocoEvaluation`, such as `every`, `skeleton` or `input_size`, which defaults
             to the size of the data set's images.
@@ -101,6 +101,12 @@ def train(
         raise ValueError(f"`{next(iter(recipe))}` is for an optimizer by name. Received: {optimizer}.")
     if freeze_backbone_steps and not isinstance(optimizer, str):
         raise ValueError(f"`freeze_backbone_steps` needs an optimizer by name. Received: {optimizer}.")
+    backbone = backbone_layers(model) if freeze_backbone_steps else []
+    if freeze_backbone_steps and not any(layer.weights for layer in backbone):
+        raise ValueError(
+            "`freeze_backbone_steps` needs layers with weights before the first one named `features_…` or "
+            f"`stage1_…`. {model.name} has none."
+        )
     if isinstance(optimizer, str):
         make_optimizer(optimizer, steps=steps, **recipe)  # refuses bad arguments before anything is done
     folder = Path(folder)
@@ -131,18 +137,15 @@ def train(
         if isinstance(optimizer, str):
             made = make_optimizer(optimizer, steps=epochs * length, **recipe)
         model.compile(made, loss=loss, jit_compile=best_jit_compile())
-        model._initial_epoch = None  # or it is what `BackupAndRestore` left of an earlier fit
+        backup = Backup(folder / "backup")
         return model.fit(
             dataset,
+            initial_epoch=backup.restore(model),
             epochs=epochs,
             steps_per_epoch=length,
             callbacks=[
                 _StopWhenLost(folder),
-                # Before all that changes logs or weights. Two copies, as one may be cut off; kept until the
-                # trained network is safe.
-                keras.callbacks.BackupAndRestore(
-                    folder / "backup", double_checkpoint=True, delete_checkpoint=False
-                ),
+                backup,  # before all that changes logs or weights
                 *_watchers(folder, made.use_ema, validation, {**own_size, **(validate or {})}, tensorboard),
                 *callbacks,
             ],
@@ -157,7 +160,8 @@ def train(
             short["schedule"] = "constant"
         if short.get("warmup_steps"):
             short["warmup_steps"] = min(short["warmup_steps"], freeze_backbone_steps // 2)
-        _train_frozen(model, folder / "frozen", lambda folder: fit(folder, freeze_backbone_steps, short))
+        with frozen(backbone):
+            _train_frozen(model, folder / "frozen", lambda folder: fit(folder, freeze_backbone_steps, short))
     history = fit(folder, steps, recipe)
     kind = type(model) if hasattr(model, "skeleton") else keras.Model
     without_optimizer = kind(model.input, model.output, name=model.name)  # a third of the size
@@ -168,21 +172,12 @@ def train(
 
 
 def _train_frozen(model: keras.Model, folder: Path, fit: Callable[[Path], object]):
-    """Train all but the backbone, unless an earlier call has done so."""
+    """The part with a frozen backbone, unless an earlier call has done it."""
     end = folder / "end.weights.h5"
     if end.exists():
         model.load_weights(end)
         return
-    backbone = [layer for layer in model.layers if layer.weights and not layer.name.startswith(_HEAD)]
-    # What is frozen already stays so. The whole before its parts, as it sets all of them.
-    before = [(part, part.trainable) for layer in backbone for part in layer._flatten_layers()]
-    for layer in backbone:
-        layer.trainable = False
-    try:
-        fit(folder)
-    finally:
-        for part, trainable in before:
-            part.trainable = trainable
+    fit(folder)
     _save_whole(model.save_weights, end)
     shutil.rmtree(folder / "backup")
 

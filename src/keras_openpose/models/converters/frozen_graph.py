@@ -209,7 +209,7 @@ def _messages(message):
 def _backbone_array(found: re.Match, array: np.ndarray) -> dict[str, np.ndarray]:
     name = f"block{found['block'] or 0}_{found['part']}" if found["part"] else "stem"
     if found["norm"]:
-        return {f"{name}_norm_{found['norm']}/kernel": array.reshape(1, -1)}
+        return {f"{name}_norm/{found['norm']}": array}
     first = not found["part"] and array.ndim == 4
     return {f"{name}_conv/kernel": array[:, :, ::-1] if first else array}
 
