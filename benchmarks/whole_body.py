@@ -89,9 +89,7 @@ def main():
     photograph = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
 
     def find():
-        return predict_whole_body(
-            photograph, body=body, hands=hands, face=face, batch_size=BATCH
-        )
+        return predict_whole_body(photograph, body=body, hands=hands, face=face, batch_size=BATCH)
 
     found = find()  # compiles
     boxes = (found.left_hand_boxes, found.right_hand_boxes), (found.face_boxes,)
