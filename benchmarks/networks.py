@@ -31,11 +31,6 @@ def build(name: str, input_shape=(None, None, 3)) -> keras.Model:
     return network(**preset.arguments, skeleton=preset.skeleton, input_shape=input_shape)
 
 
-def parameters(model: keras.Model) -> int:
-    """As the publications count: without the averages of batch normalisation."""
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-
-
 def operations(model: keras.Model) -> int:
     """Multiply-adds of the convolutions of a model of fixed size."""
     total = 0
@@ -107,7 +102,7 @@ def main():
     print(f"Keras {keras.__version__} on {keras.backend.backend()}, {size[0]}×{size[1]}, batch 1")
     for name in options.names:
         fixed = build(name, (*size, 3))
-        print(f"{name}: {parameters(fixed):,} parameters, {operations(fixed) / 1e9:.1f} G multiply-adds")
+        print(f"{name}: {fixed.count_params():,} parameters, {operations(fixed) / 1e9:.1f} G multiply-adds")
         image = np.zeros((1, *size, 3), np.float32)
         forward = forward_pass(model := build(name), PRESETS[name].skeleton)
         runs = {"Keras": lambda forward=forward, image=image: forward(image)}

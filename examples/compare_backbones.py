@@ -1,24 +1,34 @@
-"""Title: VGG-19 against ResNet-50
+"""
+Title: VGG-19 against ResNet-50
+Author: The keras-openpose authors
+Date created: 2026/11/24
+Last modified: 2026/11/27
 Description: The comparison of Rim, Kim, Choi and Hong: two backbones, one protocol, two tables.
+Accelerator: GPU
+"""
 
-    python examples/compare_backbones.py --coco coco --output comparison
-    python examples/compare_backbones.py --scale small --output comparison
+"""
+## Introduction
 
-`--scale paper` is the paper's protocol on COCO 2017; `--scale small` runs all of it with drawn people in
-under an hour on two CPU cores that have bfloat16. Stopped, and started again, it goes on where it was.
+```
+python examples/compare_backbones.py --coco coco --output comparison
+python examples/compare_backbones.py --scale small --output comparison
+```
+
+`--scale paper` is the paper's protocol on COCO 2017. `--scale small` runs all of it with synthetic people, in
+under an hour on two CPU cores that have bfloat16. If it is interrupted, the same command continues.
 """
 
 import argparse
 import json
 from pathlib import Path
 
+import keras_openpose as ko
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 
-import keras_openpose as ko
-
-parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser = argparse.ArgumentParser(description="Compare two backbones.")
 parser.add_argument("--scale", choices=("paper", "small"), default="paper")
 parser.add_argument("--coco", type=Path, help="folder that holds train2017, val2017 and annotations")
 parser.add_argument("--output", type=Path, required=True)
@@ -27,37 +37,85 @@ parser.add_argument("--steps", type=int, help="of the training, in place of the 
 parser.add_argument("--scenes", type=int, default=16_000, help="drawn for the small scale")
 arguments = parser.parse_args()
 small, output = arguments.scale == "small", arguments.output
+if not (small or arguments.coco):
+    parser.error("--coco is needed, or --scale small")
 
-# ## The protocol
-#
-# Both networks begin from random weights and are looked at after 40, 80 and 100 percent of the training.
+"""
+## Protocol
 
-size, batch_size, num_stages = ((128, 128), 16, 2) if small else ((368, 368), 4, 6)
-crops = {"input_size": size, "batch_size": batch_size, "augment": not small, "shuffle": True, "seed": 0}
-steps = arguments.steps or (800 if small else 550_000)
-steps_per_epoch = max(steps // (10 if small else 550), 1)
-steps -= steps % steps_per_epoch  # whole epochs, of which the tables count their steps
-checkpoints = [max(round(share * steps / steps_per_epoch), 1) for share in (0.4, 0.8, 1)]  # in epochs
-# Of the small scale: the learning rate rises, then falls along a cosine.
-rate = keras.optimizers.schedules.CosineDecay(0.0, max(steps - 100, 1), warmup_target=2e-3, warmup_steps=100)
-protocol = {"learning_rate": 4e-5, "weight_decay": 5e-4, "schedule": "constant", "warmup_steps": 0}
-recipe = {"steps": steps, "steps_per_epoch": steps_per_epoch, **({} if small else protocol)}
-keras.config.set_dtype_policy("mixed_bfloat16" if small else "float32")  # a third of the time on new CPUs
+Both networks start from random weights. The paper trains with SGD at a constant learning rate. At the small
+scale the learning rate of `ConvMuon` rises, then falls along a cosine, and bfloat16 takes a third of the time
+on new CPUs.
+"""
 
-scenes = output / "scenes" if small else arguments.coco or parser.error("--coco is needed, or --scale small")
-splits = ("train2017", "val2017")
-train, val = ((scenes / split, scenes / f"annotations/person_keypoints_{split}.json") for split in splits)
-for (images, labels), count, seed in ((train, arguments.scenes, 1), (val, 100, 2)):
-    if small and not labels.exists():
-        ko.synthetic_people(count, size=size, people=(1, 2), seed=seed, folder=scenes, split=images.name)
+if small:
+    size, batch_size, num_stages = (128, 128), 16, 2
+    steps, epochs = arguments.steps or 800, 10
+    options = {}
+    keras.config.set_dtype_policy("mixed_bfloat16")
+else:
+    size, batch_size, num_stages = (368, 368), 4, 6
+    steps, epochs = arguments.steps or 550_000, 550
+    options = {"learning_rate": 4e-5, "weight_decay": 5e-4, "schedule": "constant", "warmup_steps": 0}
 
-# ## Training
-#
-# Whole scenes where they are drawn; CMU's crops around people on COCO.
+"""
+The tables count whole epochs. They show each network after 40, 80 and 100 percent of them.
+"""
+
+steps_per_epoch = max(steps // epochs, 1)
+epochs = steps // steps_per_epoch
+steps = epochs * steps_per_epoch
+checkpoints = [max(round(share * epochs), 1) for share in (0.4, 0.8, 1)]
+
+
+def make_optimizer():
+    """An optimizer, or the name of one for `train`."""
+    if not small:
+        return "sgd"
+    learning_rate = keras.optimizers.schedules.CosineDecay(
+        0.0, max(steps - 100, 1), warmup_target=2e-3, warmup_steps=100
+    )
+    return ko.ConvMuon(learning_rate, exclude=["stage1_.*_conv5", "stage2_.*_conv7"])
+
+
+"""
+## Photographs and labels
+"""
+
+data = output / "scenes" if small else arguments.coco
+train, val = (
+    (data / split, data / f"annotations/person_keypoints_{split}.json") for split in ("train2017", "val2017")
+)
+if small:
+    for (images, labels), count, seed in ((train, arguments.scenes, 1), (val, 100, 2)):
+        if not labels.exists():
+            ko.synthetic_people(count, size=size, people=(1, 2), seed=seed, folder=data, split=images.name)
+
+"""
+## Training
+
+On COCO the batches are CMU's crops around people. Synthetic scenes are shown whole.
+"""
+
+
+def training_batches():
+    return ko.coco_dataset(
+        *train,
+        input_size=size,
+        batch_size=batch_size,
+        augment=not small,
+        shuffle=True,
+        seed=0,
+    )
+
+
+"""
+A network that has been trained already is not trained again. A callback keeps the weights at the checkpoints.
+"""
 
 
 def train_backbone(name: str) -> keras.Model:
-    """Trains a network, or reads it if it has been trained, and keeps its weights at the checkpoints."""
+    """Build a network, and train it unless an earlier run did."""
     folder = output / name
     keras.utils.set_random_seed(0)
     model = ko.openpose(name, num_stages=num_stages)
@@ -66,53 +124,114 @@ def train_backbone(name: str) -> keras.Model:
         if epoch + 1 in checkpoints:
             model.save_weights(folder / f"epoch_{epoch + 1}.weights.h5")
 
-    keeper = keras.callbacks.LambdaCallback(on_epoch_end=keep)
     if not (folder / "model.keras").exists():
-        optimizer = ko.ConvMuon(rate, exclude=["stage1_.*_conv5", "stage2_.*_conv7"]) if small else "sgd"
-        dataset = ko.coco_dataset(*train, **crops)
-        ko.train(model, dataset, folder, optimizer=optimizer, callbacks=[keeper], **recipe)
+        ko.train(
+            model,
+            training_batches(),
+            folder,
+            steps=steps,
+            steps_per_epoch=steps_per_epoch,
+            optimizer=make_optimizer(),
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=keep)],
+            **options,
+        )
     return model
 
 
-# ## Tables
-#
-# Table 1: parameters, and the loss at each checkpoint (mean of the epoch that ends there). Table 2: the
-# checkpoint of the lowest loss on the validation set, one scale. The paper's figures stand beside ours.
+"""
+## Measurement
+
+The loss of a checkpoint is the mean of the epoch that ends there. An interrupted training may write an epoch
+twice into the log: the last row counts.
+"""
+
+
+def read_losses(name: str) -> dict[int, float]:
+    """Training loss by the number of finished epochs."""
+    log = np.genfromtxt(output / name / "log.csv", delimiter=",", names=True)
+    return {int(epoch) + 1: float(loss) for epoch, loss in zip(log["epoch"], log["loss"])}
+
+
+"""
+We evaluate the checkpoint of the lowest loss on the validation set at one scale.
+"""
+
+
+def measure(name: str, model: keras.Model) -> dict:
+    losses = read_losses(name)
+    best = min(checkpoints, key=losses.get)
+    model.load_weights(output / name / f"epoch_{best}.weights.h5")
+    return {
+        "parameters": model.count_params(),
+        "losses": [losses[epoch] for epoch in checkpoints],
+        "best": best,
+        "figures": ko.evaluate_coco(model, *val, input_size=size),
+    }
+
+
+def draw_people(model: keras.Model) -> list[np.ndarray]:
+    """The photographs with the people that the network finds."""
+    paths = arguments.pictures or sorted(val[0].iterdir())[:6]
+    images = [ko.read_image(path) for path in paths]
+    found = ko.predict_poses(model, images, input_size=size)
+    return [ko.draw_poses(image, poses) for image, poses in zip(images, found)]
+
+
+found, pictures = {}, {}
+for name in ("vgg19", "resnet50"):
+    model = train_backbone(name)
+    found[name] = measure(name, model)
+    pictures[name] = draw_people(model)
+
+"""
+## Tables
+
+Table 1 has the parameters and the loss at each checkpoint. The paper's figures stand beside ours.
+"""
 
 PUBLISHED = {
     "vgg19": ("~52M", "3.6237 / 1.1271 / 2.6123", "33.6 / 38.2 / 60.9 / 63.8"),
     "resnet50": ("~205M", "3.31 / 1.5517 / 3.3196", "28.9 / 33.8 / 56.3 / 59.4"),
 }
-at = " / ".join(str(epoch * steps_per_epoch) for epoch in checkpoints)
-first = [f"| backbone | parameters | published | loss after {at} | published |", "|---|---|---|---|---|"]
-second = ["", "| backbone | AP | AR | AP50 | AR50 | published |", "|---|---|---|---|---|---|"]
-found, pictures = {}, {}
-for name, (parameters, losses, figures) in PUBLISHED.items():
-    model = train_backbone(name)
-    log = np.genfromtxt(output / name / "log.csv", delimiter=",", names=True)
-    loss = dict(zip(log["epoch"], log["loss"], strict=True))  # rows may come twice: of these, the last
-    ours = [float(loss[epoch - 1]) for epoch in checkpoints]
-    best = checkpoints[int(np.argmin(ours))]
-    model.load_weights(output / name / f"epoch_{best}.weights.h5")
-    measured = ko.evaluate_coco(model, *val, input_size=size)
-    found[name] = {"parameters": model.count_params(), "losses": ours, "best": best, "figures": measured}
-    ours = " / ".join(f"{value:.4f}" for value in ours)
-    first.append(f"| {name} | {model.count_params():,} | {parameters} | {ours} | {losses} |")
-    scores = " | ".join(f"{measured[key]:.1f}" for key in ("AP", "AR", "AP50", "AR50"))
-    second.append(f"| {name} | {scores} | {figures} |")
-    plt.semilogy((np.array([*loss]) + 1) * steps_per_epoch, [*loss.values()], label=name)
-    images = [ko.read_image(path) for path in arguments.pictures or sorted(val[0].iterdir())[:6]]
-    pictures[name] = list(map(ko.draw_poses, images, ko.predict_poses(model, images, input_size=size)))
-print("\n".join(first + second))
-(output / "tables.md").write_text("\n".join([*first, *second, ""]))
+after = " / ".join(str(epoch * steps_per_epoch) for epoch in checkpoints)
+table = [
+    f"| backbone | parameters | published | loss after {after} | published |",
+    "|---|---|---|---|---|",
+]
+for name, ours in found.items():
+    parameters, published, _ = PUBLISHED[name]
+    losses = " / ".join(f"{loss:.4f}" for loss in ours["losses"])
+    table.append(f"| {name} | {ours['parameters']:,} | {parameters} | {losses} | {published} |")
+
+"""
+Table 2 has the evaluation.
+"""
+
+table += ["", "| backbone | AP | AR | AP50 | AR50 | published |", "|---|---|---|---|---|---|"]
+for name, ours in found.items():
+    scores = " | ".join(f"{ours['figures'][key]:.1f}" for key in ("AP", "AR", "AP50", "AR50"))
+    table.append(f"| {name} | {scores} | {PUBLISHED[name][2]} |")
+
+print("\n".join(table))
+(output / "tables.md").write_text("\n".join([*table, ""]))
 (output / "tables.json").write_text(json.dumps({**found, "published": PUBLISHED}, indent=2))
 
-# ## Pictures
-#
-# The curves, and both networks' people side by side, VGG-19 on the left.
+"""
+## Curves
+"""
 
+for name in found:
+    losses = read_losses(name)
+    plt.semilogy([epoch * steps_per_epoch for epoch in losses], [*losses.values()], label=name)
 plt.gca().set(xlabel="steps", ylabel="training loss")
 plt.legend()
 plt.savefig(output / "curves.png", dpi=100, bbox_inches="tight")
-for number, pair in enumerate(zip(*pictures.values(), strict=True), 1):
+
+"""
+## Pictures
+
+The people found by both networks, with VGG-19 on the left.
+"""
+
+for number, pair in enumerate(zip(*pictures.values()), start=1):
     ko.write_image(output / f"side_by_side_{number}.png", np.concatenate(pair, axis=1))

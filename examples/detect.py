@@ -1,9 +1,20 @@
-"""Title: People in photographs
-Description: From files to arrays, JSON and pictures.
+"""
+Title: People in photographs
+Author: The keras-openpose authors
+Date created: 2026/11/24
+Last modified: 2026/11/27
+Description: From image files to keypoints, JSON and pictures.
+Accelerator: None
+"""
 
-    python examples/detect.py photo.jpg another.jpg --output found
+"""
+## Introduction
 
-`keras-openpose detect` does the same, for folders and videos, too.
+```
+python examples/detect.py photo.jpg another.jpg --output found
+```
+
+`keras-openpose detect` does the same, for folders and videos too.
 """
 
 import argparse
@@ -12,7 +23,7 @@ from pathlib import Path
 
 import keras_openpose as ko
 
-parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser = argparse.ArgumentParser(description="Find the people in photographs.")
 parser.add_argument("photographs", nargs="+", type=Path)
 parser.add_argument("--preset", default="efficientnet_lite0_coco", choices=ko.list_presets())
 parser.add_argument("--file", type=Path, help="the published weights, if you have them")
@@ -20,30 +31,47 @@ parser.add_argument("--output", type=Path, required=True)
 arguments = parser.parse_args()
 arguments.output.mkdir(parents=True, exist_ok=True)
 
-# ## The network
-#
-# The published file is downloaded once, checked and converted.
+"""
+## The network
+
+The default preset comes with the package. Other presets are downloaded once, checked and converted.
+"""
 
 model = ko.from_preset(arguments.preset, file=arguments.file)
 
-# ## People
-#
-# Photographs of any size, eight at a time. Two scales find small people, the mirrored photograph steadies the
-# maps, and everyone found is looked at once more.
+"""
+## Prediction
+
+Photographs may have any size; they run in batches of eight. Two scales find small people, the mirrored
+photograph makes the maps more reliable, and `refine` runs the network once more on each person.
+"""
 
 images = [ko.read_image(path) for path in arguments.photographs]
 found = ko.predict_poses(model, images, scales=(1, 2), flip=True, refine=True)
 
-# ## Numbers, JSON, pictures
-#
-# Coordinates are pixels of each photograph; a keypoint that is not seen is NaN.
+"""
+## Keypoints
 
-for path, image, poses in zip(arguments.photographs, images, found, strict=True):
+Coordinates are pixels of each photograph. `as_dict` has the keypoints of one person that were found.
+"""
+
+for path, poses in zip(arguments.photographs, found):
     print(f"{path.name}: {len(poses)} people")
     for person in poses:
         keypoints = person.as_dict()
-        nose = "nose at {:.1f}, {:.1f}".format(*keypoints["nose"]) if "nose" in keypoints else "nose not seen"
-        print(f"  score {person.pose_scores[0]:.1f}, {len(keypoints)} keypoints, {nose}")
-    (arguments.output / f"{path.stem}.json").write_text(json.dumps(ko.poses_to_openpose(poses)))
+        print(f"  score {person.pose_scores[0]:.1f}, {len(keypoints)} keypoints")
+        if "nose" in keypoints:
+            x, y = keypoints["nose"]
+            print(f"  nose at {x:.1f}, {y:.1f}")
+
+"""
+## JSON and pictures
+
+The JSON has the form that OpenPose writes.
+"""
+
+for path, image, poses in zip(arguments.photographs, images, found):
+    people = ko.poses_to_openpose(poses)
+    (arguments.output / f"{path.stem}.json").write_text(json.dumps(people))
     picture = ko.draw_poses(image, poses)
     ko.write_image(arguments.output / f"{path.stem}.png", picture)

@@ -1,37 +1,94 @@
-"""Title: Training with PyTorch's DistributedDataParallel
-Description: One process a device, on one host or several, as the Keras guide on PyTorch describes.
+"""
+Title: Training with PyTorch's DistributedDataParallel
+Author: The keras-openpose authors
+Date created: 2026/11/24
+Last modified: 2026/11/27
+Description: One process for each device, on one host or several.
+Accelerator: GPU
+"""
 
-    KERAS_BACKEND=torch torchrun --nproc-per-node 2 examples/torch_ddp.py
+"""
+## Introduction
 
-`fit` knows nothing of DistributedDataParallel: the loop over batches is written out. On several hosts,
-torchrun is started on each with `--nnodes`, `--node-rank` and `--rdzv-endpoint`.
+```
+KERAS_BACKEND=torch torchrun --nproc-per-node 2 examples/torch_ddp.py
+```
+
+`fit` does not support DistributedDataParallel, so this example writes the training loop out, as the Keras
+guide on PyTorch does. For several hosts, start torchrun on each with `--nnodes`, `--node-rank` and
+`--rdzv-endpoint`.
 """
 
 import argparse
 import os
 import tempfile
 
+import keras_openpose as ko
 import keras
 import torch
 import torch.distributed
 
-import keras_openpose as ko
-
-parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser = argparse.ArgumentParser(description="Train with DistributedDataParallel.")
 parser.add_argument("--batch-size", type=int, default=4, help="of each process")
 parser.add_argument("--steps", type=int, default=4)
 arguments = parser.parse_args()
 
-rank, count, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-cuda = torch.cuda.is_available()
-device = torch.device(f"cuda:{local}" if cuda else "cpu")
-torch.distributed.init_process_group("nccl" if cuda else "gloo")
+"""
+## Processes
 
-# Rank 0's weights go to all when the network is wrapped.
+torchrun tells each process its rank, the number of processes and its device on this host.
+"""
+
+rank = int(os.environ["RANK"])
+count = int(os.environ["WORLD_SIZE"])
+local_rank = int(os.environ["LOCAL_RANK"])
+
+if torch.cuda.is_available():
+    device, device_ids, communication = torch.device(f"cuda:{local_rank}"), [local_rank], "nccl"
+else:
+    device, device_ids, communication = torch.device("cpu"), None, "gloo"
+torch.distributed.init_process_group(communication)
+
+"""
+## Network
+
+The wrapper copies the weights of rank 0 to all processes.
+"""
+
 model = ko.mobilenet_openpose("v2_small").to(device)
-parallel = torch.nn.parallel.DistributedDataParallel(model, device_ids=[local] if cuda else None)
+parallel = torch.nn.parallel.DistributedDataParallel(model, device_ids=device_ids)
 optimizer = torch.optim.Adam(parallel.parameters(), lr=1e-3)
 loss_function = ko.StageLoss()
+
+"""
+## Training
+
+`backward` averages the gradients of all processes. The mask is the weight of each cell, 0 where the loss is
+ignored.
+"""
+
+
+def train_step(images, targets, mask):
+    """One step on the batch of this process."""
+    maps = parallel(images.float())
+    loss = loss_function(targets["heatmaps"], maps["heatmaps"], mask)
+    loss = loss + loss_function(targets["pafs"], maps["pafs"], mask)
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(parallel.parameters(), 1.0)
+    optimizer.step()
+    return float(loss)
+
+
+"""
+`shard` selects the samples of this process. `repeat=-1` allows as many steps in every process, whatever its
+share.
+"""
+
+
+def to_torch(tensor):
+    return torch.as_tensor(tensor.numpy(), device=device)
+
 
 with tempfile.TemporaryDirectory() as folder:
     images, labels = ko.synthetic_people(16, size=(128, 128), folder=folder, progress=False)
@@ -41,19 +98,11 @@ with tempfile.TemporaryDirectory() as folder:
         input_size=(128, 128),
         batch_size=arguments.batch_size,
         shard=(rank, count),
-        repeat=-1,  # as many steps in every process, whatever its share
+        repeat=-1,
     )
     for pictures, targets, mask in people.take(arguments.steps):
-        pictures, mask, heatmaps, pafs = (
-            torch.as_tensor(part.numpy(), device=device)
-            for part in (pictures, mask, targets["heatmaps"], targets["pafs"])
-        )
-        maps = parallel(pictures.float())
-        loss = loss_function(heatmaps, maps["heatmaps"], mask) + loss_function(pafs, maps["pafs"], mask)
-        optimizer.zero_grad()
-        loss.backward()  # which averages the gradients of all processes
-        torch.nn.utils.clip_grad_norm_(parallel.parameters(), 1.0)
-        optimizer.step()
+        targets = {name: to_torch(maps) for name, maps in targets.items()}
+        loss = train_step(to_torch(pictures), targets, to_torch(mask))
 
-print(f"process {rank} of {count}, loss {float(loss):.2f}, on {keras.backend.backend()}", flush=True)
+print(f"process {rank} of {count}, loss {loss:.2f}, on {keras.backend.backend()}", flush=True)
 torch.distributed.destroy_process_group()

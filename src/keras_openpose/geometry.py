@@ -1,32 +1,32 @@
 """The one coordinate convention: pixels, map cells, resizing, mirroring.
 
-Coordinates are `(x, y)`; `(0, 0)` is the centre of the top-left pixel (or cell), so an image of
-width w spans −0.5 to w − 0.5. All functions are plain arithmetic: they take numbers, NumPy arrays
-and TensorFlow tensors alike.
+Coordinates are `(x, y)`. `(0, 0)` is the center of the top-left pixel (or cell), so an image of width w
+spans −0.5 to w − 0.5. All functions are plain arithmetic: they take numbers, NumPy arrays and TensorFlow
+tensors.
 """
 
 
 def cell_to_pixel(cells, stride):
-    """Pixel in the middle of a map cell: `stride * cell + (stride - 1) / 2`."""
+    """The pixel at the center of a map cell: `stride * cell + (stride - 1) / 2`."""
     return cells * stride + (stride - 1) / 2
 
 
 def pixel_to_cell(pixels, stride):
-    """Map cell, with fraction, that a pixel lies in; undoes `cell_to_pixel`."""
+    """The map cell of a pixel, with fraction: the inverse of `cell_to_pixel`."""
     return (pixels - (stride - 1) / 2) / stride
 
 
 def resize_coordinates(coordinates, scale):
-    """Where a pixel lands when the image is resized by `scale`: `(x + 0.5) * scale - 0.5`."""
+    """The place of a pixel after the image is resized by `scale`: `(x + 0.5) * scale - 0.5`."""
     return (coordinates + 0.5) * scale - 0.5
 
 
 def mirror_x(x, width):
-    """Where x lands when an image of that width is mirrored."""
+    """The place of x after an image of this width is mirrored."""
     return width - 1 - x
 
 
 def fitted_size(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
-    """Largest `(height, width)` of the aspect of `size` that lies within `box`, at least one pixel."""
+    """Largest `(height, width)` with the aspect of `size` that fits into `box`, at least one pixel."""
     scale = min(box[0] / size[0], box[1] / size[1])
     return tuple(max(1, min(limit, round(length * scale))) for length, limit in zip(size, box, strict=True))

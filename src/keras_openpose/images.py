@@ -1,4 +1,4 @@
-"""Photographs in: from a file or an array of any kind to RGB, 0 to 255."""
+"""Reads photographs: from a file or an array of any kind to RGB, 0 to 255."""
 
 import os
 import warnings
@@ -7,15 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-# Modes of PIL's images whose numbers are others than grey or RGB.
+# Modes of PIL's images whose values are not gray or RGB.
 _NOT_YET_RGB = ("1", "P", "PA", "LA", "La", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Read a photograph, or the first picture of an animation, as RGB, turned upright as its EXIF tag says.
+    """Read a photograph, or the first picture of an animation, as RGB, turned upright by its EXIF tag.
 
     Args:
-        path: file in any format that OpenCV reads. Grey and 16-bit images become RGB of 8 bits,
+        path: file in any format that OpenCV reads. Gray and 16-bit images become RGB of 8 bits, and
             transparency is dropped.
 
     Returns:
@@ -30,8 +30,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         import cv2, numpy as np
         from keras_openpose import read_image
 
-        cv2.imwrite("grey.png", np.full((4, 6), 7, "uint8"))
-        assert read_image("grey.png").shape == (4, 6, 3)
+        cv2.imwrite("gray.png", np.full((4, 6), 7, "uint8"))
+        assert read_image("gray.png").shape == (4, 6, 3)
         ```
     """
     path = Path(path)
@@ -49,18 +49,18 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
 
 def channel_advice(image: np.ndarray) -> str:
-    """What to write where the channels of an image come first; else nothing."""
+    """The `transpose` to write if the channels of an image come first; else nothing."""
     first = image.ndim == 3 and image.shape[0] in (1, 3, 4) and image.shape[-1] not in (1, 3, 4)
     return " Channels must come last: `image.transpose(1, 2, 0)`." if first else ""
 
 
 def to_rgb(image: np.ndarray) -> np.ndarray:
-    """Bring an array of any common kind to RGB.
+    """Convert an array of any common kind to RGB.
 
     Args:
-        image: `(height, width)` grey, `(height, width, 1)` grey, `(height, width, 3)` RGB or
+        image: `(height, width)` gray, `(height, width, 1)` gray, `(height, width, 3)` RGB or
             `(height, width, 4)` RGBA; or an image of PIL, which is not turned upright. Values
-            0 to 255, as `uint8` or float; `uint16` counts to 65535.
+            are 0 to 255 as `uint8` or float, and 0 to 65535 as `uint16`.
 
     Returns:
         `(height, width, 3)`, `uint8` or `float32`.

@@ -7,10 +7,10 @@ import numpy as np
 
 from keras_openpose.skeletons import Skeleton
 
-# Two poses of a lower OKS are not the same person.
+# Two poses with a lower OKS are not the same person.
 SAME_PERSON = 0.1
-# Of few keypoints, or keypoints in a line, the box says little: no body is smaller than COCO's small, or
-# more slender than this.
+# The box of few keypoints, or of keypoints in a line, says little: no body is smaller than COCO's small,
+# or more slender than this.
 _SMALL, _SLENDER = 32**2, 4
 
 
@@ -18,13 +18,13 @@ _SMALL, _SLENDER = 32**2, 4
 class Poses:
     """The people of one image, best first.
 
-    `poses[0]` is the best person, `poses[poses.pose_scores > 5]` those of a higher score, and a loop gives
-    one person after the other, all as `Poses`. `poses["left_wrist"]` is where the left wrists are.
+    `poses[0]` is the best person, and `poses[poses.pose_scores > 5]` are those of a higher score. A loop
+    gives one person after the other. All of these are `Poses`. `poses["left_wrist"]` has the left wrists.
 
     Args:
         keypoints: `(people, keypoints, 2)`, x and y in pixels of the image; NaN where absent.
         scores: `(people, keypoints)`, the height of each keypoint's peak; 0 where absent.
-        pose_scores: `(people,)`, how sure each person is; people are sorted by it.
+        pose_scores: `(people,)`, the score of each person; people are sorted by it.
         skeleton: the `Skeleton` that names the keypoints.
         ids: `(people,)`, whole numbers that stay with a person from frame to frame (`predict_video`).
             Defaults to none.
@@ -72,10 +72,10 @@ class Poses:
         return len(self.pose_scores)
 
     def __getitem__(self, index) -> "Poses | np.ndarray":
-        """Some of the people, by number, slice, mask or array of indices; or a keypoint of all, by name.
+        """Select people by number, slice, mask or array of indices; or a keypoint of all people by name.
 
         Returns:
-            `Poses`; of a name `(people, 2)`, x and y in pixels, NaN where absent.
+            `Poses`; for a name an array `(people, 2)`, x and y in pixels, NaN where absent.
 
         Raises:
             KeyError: the skeleton has no keypoint of that name.
@@ -91,7 +91,7 @@ class Poses:
         return Poses(self.keypoints[index], self.scores[index], self.pose_scores[index], self.skeleton, ids)
 
     def as_dict(self) -> dict[str, tuple[float, float]]:
-        """Keypoints of a single person by name, x and y in pixels; absent ones are left out.
+        """The keypoints of a single person by name, x and y in pixels, without absent ones.
 
         Raises:
             ValueError: there is not exactly one person.
@@ -103,7 +103,7 @@ class Poses:
 
     @property
     def body(self) -> "Poses":
-        """The people themselves, as in a `WholeBody`: for code that takes either."""
+        """These poses themselves, so that code can take `Poses` or `WholeBody`."""
         return self
 
     @property
@@ -117,19 +117,18 @@ class Poses:
 class WholeBody:
     """The people of one image with their hands and faces: row n of everything belongs to person n.
 
-    Hands and faces that were not looked at are rows of NaN with score 0: an arm or a head that is hidden, a
-    face too small, or no network for it. The `pose_scores` of hands and faces are the sums of their
-    keypoints' scores.
+    Rows without a result are NaN with score 0: the arm or head is hidden, the face is too small, or there is
+    no network for it. The `pose_scores` of hands and faces are the sums of their keypoints' scores.
 
     Args:
         body: the people, best first.
         left_hands: their left hands, with the skeleton `HAND_21`.
         right_hands: their right hands.
         faces: their faces, with the skeleton `FACE_70`.
-        left_hand_boxes: `(people, 4)`, the squares that were looked at: x, y, width, height in pixels,
-            NaN where none was. None where that is not known, as of people read from JSON.
-        right_hand_boxes: the same of the right hands.
-        face_boxes: the same of the faces.
+        left_hand_boxes: `(people, 4)`, the squares that the network saw: x, y, width, height in pixels,
+            NaN where there was none. None if they are unknown, as for people read from JSON.
+        right_hand_boxes: the same for the right hands.
+        face_boxes: the same for the faces.
 
     Raises:
         ValueError: a part has another number of rows than there are people.
@@ -170,13 +169,13 @@ class WholeBody:
 
 
 def unseen(people: int, skeleton: Skeleton) -> Poses:
-    """So many rows of people, hands or faces without any keypoint."""
+    """Rows of people, hands or faces without any keypoint."""
     shape = (people, skeleton.num_keypoints)
     return Poses(np.full((*shape, 2), np.nan), np.zeros(shape), np.zeros(people), skeleton)
 
 
 def oks_spread(keypoints: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """What the square of a distance is divided by in the exponent of OKS, as COCO defines it.
+    """The divisor of the squared distance in the exponent of OKS, as COCO defines it.
 
     The area of a body is that of the box around its keypoints.
 

@@ -1,7 +1,7 @@
-"""Who a person is: keypoints, limbs, left and right, and the skeletons of the published networks.
+"""Skeletons: keypoints, limbs, left and right, with those of the published networks.
 
 A `Skeleton` is the only place with names and counts: networks, targets, decoding, evaluation and
-drawing all read it, so a new kind of body is one object and no change to the package.
+drawing all read it. A new kind of body is therefore one object and no change to the package.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,15 +25,16 @@ class Skeleton:
         flips: pairs of keypoints that change places in a mirrored image.
         sigmas: OKS constant of each keypoint, in the order of `keypoints` (COCO: nose 0.026 to
             hip 0.107). Defaults to 0.07 for each, about the mean of COCO's.
-        derived: keypoints that labels lack, by name, each with the two keypoints that it lies
-            midway between, such as `{"neck": ("left_shoulder", "right_shoulder")}`; in this order.
-        auxiliary_limbs: members of `limbs` that help to find a person but are not part of the
-            drawn figure, such as OpenPose's ear to shoulder.
+        derived: keypoints that labels lack, by name, each with the two keypoints that it lies midway
+            between, such as `{"neck": ("left_shoulder", "right_shoulder")}`. A keypoint comes after its
+            sources.
+        auxiliary_limbs: members of `limbs` that help to find a person but are not drawn, such as
+            OpenPose's from ear to shoulder.
 
     Raises:
         ValueError: a limb, flip or derived keypoint names an unknown keypoint, a name or limb
-            stands twice, a keypoint is derived before its sources, a flip is one-sided, or the mirror
-            of a limb is no limb.
+            appears twice, a keypoint is derived before its sources, a flip is one-sided, or the mirror
+            of a limb is not a limb.
 
     Example:
         ```python
@@ -98,12 +99,12 @@ class Skeleton:
 
     @property
     def num_keypoints(self) -> int:
-        """How many keypoints, the background not counted."""
+        """Number of keypoints, without the background."""
         return len(self.keypoints)
 
     @property
     def num_limbs(self) -> int:
-        """How many limbs; the PAFs have twice as many channels."""
+        """Number of limbs; the PAFs have twice as many channels."""
         return len(self.limbs)
 
     @cached_property
@@ -120,12 +121,12 @@ class Skeleton:
 
     @cached_property
     def flip_keypoints(self) -> np.ndarray:
-        """Keypoint that each keypoint of a mirrored image comes from, `(keypoints,)`."""
+        """For each keypoint of a mirrored image, the keypoint that it comes from, `(keypoints,)`."""
         return np.array([self._index[self._mirror[name]] for name in self.keypoints], np.intp)
 
     @cached_property
     def flip_pafs(self) -> tuple[np.ndarray, np.ndarray]:
-        """PAF channel that each channel of a mirrored image comes from, and its sign.
+        """For each PAF channel of a mirrored image, the channel that it comes from, and its sign.
 
         Mirroring negates the x channels. A limb that joins left and right, such as shoulder to
         shoulder, also changes direction, which negates both of its channels.
@@ -311,7 +312,7 @@ MPI_15 = _body(
 )  # fmt: skip
 
 # CMU OpenPose, hand/pose_deploy.prototxt: a wrist and four joints of each finger, root to tip. The
-# network looks at one hand at a time and has no PAFs; the limbs serve drawing. Left hands are
+# network sees one hand at a time and has no PAFs; the limbs are for drawing. Left hands are
 # mirrored before the network sees them, so nothing changes sides. Sigmas: COCO-WholeBody, left hand.
 _FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 HAND_21 = Skeleton(
@@ -329,7 +330,7 @@ HAND_21 = Skeleton(
 )  # fmt: skip
 
 # CMU OpenPose, face/faceParameters.hpp: the 68 points of Multi-PIE, in its order, and the pupils. The
-# network looks at one face at a time and has no PAFs; the limbs serve drawing. Sigmas: COCO-WholeBody,
+# network sees one face at a time and has no PAFs; the limbs are for drawing. Sigmas: COCO-WholeBody,
 # face; the pupils, which it does not have, get that of COCO's eyes.
 _FACE_PARTS = {
     "jaw": 17, "right_brow": 5, "left_brow": 5, "nose_bridge": 4, "nostril": 5, "right_eye": 6, "left_eye": 6,

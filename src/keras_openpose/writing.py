@@ -1,4 +1,4 @@
-"""Files out: whole or not at all."""
+"""Writes files completely or not at all."""
 
 import contextlib
 import os
@@ -13,25 +13,24 @@ import numpy as np
 
 @contextlib.contextmanager
 def write_whole(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary name to write to, which becomes `path` when the block ends well, and else is removed.
+    """Give a temporary file that replaces `path` when the block succeeds, and is removed when it fails.
 
     Args:
-        path: the file to write. One that exists is replaced and keeps its permissions; a symbolic link
-            stays, and the file that it leads to is written.
+        path: the file to write. An existing file is replaced, and its permissions stay. A symbolic link
+            stays, and its target is written.
 
     Yields:
-        A name in that file's folder, of an empty file, so that a place without permission is known
-        before the work.
+        The path of an empty file in the same folder. A missing permission is thus known before the work.
 
     Raises:
-        OSError: the file cannot be written; names `path`, not the temporary.
+        OSError: the file cannot be written; the message names `path`, not the temporary file.
     """
     path = Path(path)
     target = Path(os.path.realpath(path))
     # Keras wants .weights.h5 whole.
     temporary = target.with_name(f".{uuid.uuid4().hex}{''.join(path.suffixes)}")
     try:
-        temporary.touch(0o600 if target.exists() else 0o666)  # no one reads early what may be private
+        temporary.touch(0o600 if target.exists() else 0o666)  # nobody else may read a private file early
         yield temporary
         if target.exists():
             shutil.copymode(target, temporary)
@@ -46,15 +45,15 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
-    """Write an image in the format that the name ends in.
+    """Write an image in the format of the file name's suffix.
 
     Args:
-        path: the file to write. One that exists is replaced.
+        path: the file to write. An existing file is replaced.
         image: `(height, width, 3)`, `uint8`, RGB.
 
     Raises:
         OSError: the file cannot be written.
-        ValueError: OpenCV does not write the format, or not that size.
+        ValueError: OpenCV cannot write this format, or this size.
 
     Example:
         ```python

@@ -35,6 +35,7 @@ REAL = {
 }  # fmt: skip
 # Of these, the first is run by test_export.py; the others need several processes.
 ELSEWHERE = {"export_onnx.py", "multi_host_jax.py", "torch_ddp.py"}
+FIELDS = ["Title", "Author", "Date created", "Last modified", "Description", "Accelerator"]
 
 
 def run(name, arguments, folder):
@@ -69,9 +70,15 @@ def test_the_example_runs_on_real_photographs(name, tmp_path, shared):
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_an_example_is_a_story_in_short_cells(path):
+    """In the form of keras.io: a header of fields, then prose in strings of their own between the code."""
     lines = path.read_text().splitlines()
-    assert lines[0].startswith('"""Title: ')
-    assert lines[1].startswith("Description: ")
+    assert [line.partition(":")[0] for line in lines[:8]] == ['"""', *FIELDS, '"""']
+    prose = [n for n, line in enumerate(lines) if line == '"""'][2:]  # quotes on a line of their own
+    starts, ends = prose[::2], prose[1::2]
+    assert lines[starts[0] + 1] == "## Introduction"
+    cells = [start - end for end, start in zip(ends, [*starts[1:], len(lines)], strict=True)]
+    assert max(cells) <= 45
+    assert max(map(len, lines)) <= 110
 
 
 def test_the_notebook_runs_and_has_no_outputs(tmp_path, monkeypatch):

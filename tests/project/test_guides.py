@@ -14,9 +14,12 @@ ROOT = Path(__file__).parents[2]
 GUIDES = [
     "README.md",
     "docs/backends.md",
+    "docs/coco.md",
+    "docs/coming_from.md",
     "docs/detect.md",
     "docs/evaluation.md",
     pytest.param("docs/export.md", marks=pytest.mark.slow),
+    "docs/labels.md",
     "docs/networks.md",
     "docs/own_keypoints.md",
     "docs/paper.md",

@@ -1,4 +1,4 @@
-"""Where training looks: an affine map from photograph to input, and the pixels it brings along.
+"""Training crops: an affine map from photograph to input, and the pixels under it.
 
 An affine map is a matrix `(2, 3)` that takes pixel `(x, y)` to `matrix @ (x, y, 1)`.
 """
@@ -14,11 +14,11 @@ from keras_openpose.geometry import fitted_size, mirror_x, resize_coordinates
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How a training crop is laid around a person. The defaults are those of CMU's COCO network.
+    """How to crop around a person for training. The defaults are those of CMU's COCO network.
 
     Args:
         person_height: height of the person's box in the crop at scale 1, as a share of its height.
-        scale: range of a factor on that.
+        scale: range of a random factor on that height.
         rotation: largest angle to either side, in degrees.
         shift: largest distance of the person from the middle, along x and y, as a share of the height.
         flip: probability of mirroring; left and right keypoints change places.
@@ -26,7 +26,7 @@ class Augmentation:
             factors). CMU's training had none.
 
     Raises:
-        ValueError: a value is outside of its range.
+        ValueError: a value is out of range.
 
     Example:
         ```python
@@ -105,13 +105,13 @@ def fit_affine(image_size: tuple[int, int], size: tuple[int, int]) -> np.ndarray
 
 
 def fit(pixels: tf.Tensor, fitted: tf.Tensor, *, size: tuple[int, int]) -> tf.Tensor:
-    """A whole photograph in the input, the pixels themselves as `predict_poses` makes them.
+    """Fit a whole photograph into the input, with the same pixels as in `predict_poses`.
 
-    A network that learns a few photographs by heart tells other ways of shrinking apart.
+    A network that overfits a few photographs notices other ways of shrinking.
 
     Args:
         pixels: `(any height, any width, 3)`, `uint8`.
-        fitted: `(2,)`, height and width that it gets, those of `fit_affine`.
+        fitted: `(2,)`, its height and width in the input, those of `fit_affine`.
         size: height and width of the input, black beyond.
 
     Returns:
@@ -136,20 +136,20 @@ def fit(pixels: tf.Tensor, fitted: tf.Tensor, *, size: tuple[int, int]) -> tf.Te
 
 
 def transform(affine: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
-    """Where affine maps `(..., 2, 3)` take points `(..., points, 2)`; NaN stays NaN."""
+    """Apply affine maps `(..., 2, 3)` to points `(..., points, 2)`; NaN stays NaN."""
     # Written out: a product of matrices costs many times as much when they are this small.
     x_axis, y_axis, offset = tf.unstack(affine[..., None, :, :], axis=-1)
     return points[..., :1] * x_axis + points[..., 1:] * y_axis + offset
 
 
 def invert(affine: tf.Tensor) -> tf.Tensor:
-    """The affine maps `(..., 2, 3)` that undo others."""
+    """Invert affine maps `(..., 2, 3)`."""
     linear = tf.linalg.inv(affine[..., :2])
     return tf.concat([linear, -tf.matmul(linear, affine[..., 2:])], axis=-1)
 
 
 def warp(pixels: tf.Tensor, affine: tf.Tensor, *, size: tuple[int, int], border: int) -> tf.Tensor:
-    """Pixels of the input, each mixed from four pixels of the photograph.
+    """Interpolate the pixels of the input, each from four pixels of the photograph.
 
     Args:
         pixels: `(any height, any width, 3)`, `uint8`.

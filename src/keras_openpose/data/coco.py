@@ -1,4 +1,4 @@
-"""COCO keypoint labels: from the JSON file to samples."""
+"""Reads COCO keypoint labels into samples."""
 
 import json
 import math
@@ -18,16 +18,16 @@ def coco_samples(
     skeleton: Skeleton = COCO_18,
     on_error: str = "raise",
 ) -> list[PoseSample]:
-    """Read a COCO keypoint file: a sample for every image in it, with or without people.
+    """Read a COCO keypoint file into one sample for each image, with or without people.
 
-    Keypoints are matched by name. Derived ones that the file lacks, such as the neck, stay NaN; a
-    keypoint outside of its image counts as unlabelled, as in CMU's training. Crowds, and people without
-    a labelled keypoint, become regions to ignore.
+    Keypoints are matched by name. Derived ones that the file lacks, such as the neck, stay NaN. A keypoint
+    outside of its image counts as unlabeled, as in CMU's training. Crowds and people without a labeled
+    keypoint become regions where the loss is ignored.
 
     Args:
         images: folder of the photographs.
         annotations: COCO keypoint file, such as `person_keypoints_train2017.json`.
-        skeleton: the keypoints wanted, and their order.
+        skeleton: the keypoints to read, and their order.
         on_error: `"raise"`, or `"skip"` to leave out images with faulty labels, with a warning.
 
     Returns:
@@ -60,7 +60,7 @@ def coco_samples(
 
 
 def read_labels(path: str | os.PathLike) -> dict:
-    """What a COCO file says, keypoints and outlines as arrays."""
+    """Read a COCO file, with keypoints and outlines as arrays."""
 
     def shrink(record):  # numbers as arrays while the file is read: lists take ten times the memory
         if "image_id" in record:
@@ -90,7 +90,7 @@ def read_labels(path: str | os.PathLike) -> dict:
 def sort_people(
     labels: dict, path: str | os.PathLike, categories: dict[int, Sequence[str]]
 ) -> tuple[dict[int, list[dict]], dict[int, str]]:
-    """The sound labels of people by image, and what is wrong with the first faulty one of an image."""
+    """The valid labels of people by image, and for each faulty image its first problem."""
     records = {record["id"]: record for record in labels["images"]}
     people, problems = {image_id: [] for image_id in records}, {}
     for person in labels["annotations"]:
@@ -106,7 +106,7 @@ def sort_people(
 
 
 def _keypoint_categories(labels: dict, path, skeleton: Skeleton) -> dict[int, list[str]]:
-    """Keypoint names of every category that has some."""
+    """The keypoint names of every category that has keypoints."""
     categories = {row["id"]: row["keypoints"] for row in labels["categories"] if row.get("keypoints")}
     if not categories:
         names = [row.get("name") for row in labels["categories"]]
@@ -155,7 +155,7 @@ def _problem(person: dict, names: list[str] | None, record: dict | None) -> str 
 
 
 def _order(names: list[str], skeleton: Skeleton) -> list[int]:
-    """Place of each of the skeleton's keypoints among the labelled; −1, the last, where it has none."""
+    """The index of each keypoint of the skeleton in the labels; −1, the last row, if they lack it."""
     return [names.index(name) if name in names else -1 for name in skeleton.keypoints]
 
 
@@ -184,7 +184,7 @@ def _sample(folder, record: dict, people: list[dict], orders: dict, skeleton: Sk
 def _keypoints(person: dict, order: list[int], record: dict) -> np.ndarray:
     rows = person["keypoints"].reshape(-1, 3)
     places, limits = rows[:, :2], (record["width"], record["height"])
-    # Visibility 1, hidden but labelled, and 2, visible, are learnt alike (CMU and all others).
+    # Visibility 1 (hidden but labeled) and 2 (visible) are trained alike, as in CMU's code and all others.
     labelled = (rows[:, 2] > 0) & ((places >= 0) & (places < limits)).all(axis=1)
     points = np.full((len(rows) + 1, 2), np.nan, np.float32)
     points[:-1][labelled] = places[labelled]
@@ -192,7 +192,7 @@ def _keypoints(person: dict, order: list[int], record: dict) -> np.ndarray:
 
 
 def _regions(person: dict) -> list:
-    """Outline of a person in the form of `PoseSample.ignore`; the box where there is none."""
+    """The outline of a person in the form of `PoseSample.ignore`, or the box if there is none."""
     outline = person.get("segmentation")
     if isinstance(outline, dict):
         return [outline]

@@ -1,4 +1,4 @@
-"""From labelled photographs to training batches, as a `tf.data.Dataset`."""
+"""From labeled photographs to training batches, as a `tf.data.Dataset`."""
 
 import contextlib
 import os
@@ -42,7 +42,7 @@ if keras.backend.backend() != "tensorflow":
     with contextlib.suppress(RuntimeError):  # after its first operation it is too late
         tf.config.set_visible_devices([], "GPU")
 
-_BORDER = 128  # of training crops: caffe_train pads with the grey that CMU's normalisation makes 0
+_BORDER = 128  # of training crops: caffe_train pads with the gray that CMU's normalization makes 0
 _CROPS_AT_ONCE = 64  # laid out by one call: TensorFlow's ops cost by the call more than by the number
 
 
@@ -54,13 +54,13 @@ def coco_dataset(
     on_error: str = "raise",
     **options,
 ) -> tf.data.Dataset:
-    """COCO keypoint labels and photographs as training batches.
+    """Make training batches of COCO photographs and keypoint labels.
 
     `pose_dataset` describes the batches and the options.
 
     Args:
-        images: folder of the photographs, such as `coco/train2017`. Labels are of them turned upright, as
-            EXIF tags say and `read_image` does.
+        images: folder of the photographs, such as `coco/train2017`. The labels are of the photographs
+            turned upright by their EXIF tags, as `read_image` does.
         annotations: keypoint file, such as `coco/annotations/person_keypoints_train2017.json`.
         skeleton: keypoints and limbs of the network.
         on_error: `"raise"` or `"skip"`; also for faulty labels.
@@ -70,7 +70,7 @@ def coco_dataset(
         Dataset of `(images, {"heatmaps", "pafs"}, mask)`.
 
     Raises:
-        ValueError: as `pose_dataset`; or the labels do not fit the skeleton, or are faulty: the
+        ValueError: as in `pose_dataset`; or the labels do not fit the skeleton, or are faulty. The
             message names file and id.
 
     Example:
@@ -104,41 +104,40 @@ def pose_dataset(
     drop_remainder: bool = False,
     on_error: str = "raise",
 ) -> tf.data.Dataset:
-    """Labelled photographs as training batches.
+    """Make training batches of labeled photographs.
 
-    For training (`augment`), every person with enough labelled keypoints gives a crop about them in
-    each epoch, scaled, rotated, shifted and mirrored at random; other people in sight are drawn too.
-    For validation (`augment=False`), every photograph comes once, fitted into the input as
-    `predict_poses` does, without randomness; then `dataset.cache()` saves repeated work.
+    For training (`augment`), every person with enough labeled keypoints gives one crop in each epoch. It is
+    scaled, rotated, shifted and mirrored at random. Its targets hold all people in sight. For validation
+    (`augment=False`), every photograph comes once, fitted into the input as in `predict_poses`, without
+    randomness. `dataset.cache()` then saves repeated work.
 
     Args:
         samples: photographs and their people.
         skeleton: keypoints and limbs of the network.
         input_size: height and width of the images, multiples of `stride`.
-        stride: pixels to a cell of the maps.
+        stride: pixels per cell of the maps.
         batch_size: images in a batch.
         augment: whether to augment as CMU did, or an `Augmentation` of your own.
-        shuffle: whether to draw in a new order in every epoch. Defaults to `augment`.
-        seed: makes order and augmentation repeatable, epoch by epoch.
-        shard: `(index, count)`: only every count-th sample, from index on, for one of count workers.
-        repeat: how many epochs one pass makes; −1 is without end.
-        cache: whether to read all files now and hold them, as they are, in memory.
-        drop_remainder: whether to drop a last batch that is not full.
-        on_error: what a photograph does that cannot be read, or is not of the size that its labels say:
-            `"raise"` stops with its name, `"skip"` leaves it out, printing its name and how many there
-            were to standard error.
+        shuffle: whether every epoch has a new order. Defaults to `augment`.
+        seed: makes order and augmentation of each epoch repeatable.
+        shard: `(index, count)`: every count-th sample from index on, for one of count workers.
+        repeat: number of epochs in one pass; −1 repeats forever.
+        cache: whether to read all files now and keep them in memory, undecoded.
+        drop_remainder: whether to drop the last batch if it is not full.
+        on_error: what happens if a photograph cannot be read, or is not of the size that its labels say.
+            `"raise"` stops with its name. `"skip"` leaves it out, and prints its name and the number of
+            skipped photographs to standard error.
 
     Returns:
-        Dataset of `(images, targets, mask)`: `uint8` RGB images `(batch, height, width, 3)`; a dict of
-        `float32` `"heatmaps"` `(batch, height / stride, width / stride, keypoints + 1)` and `"pafs"`
-        `(..., 2 * limbs)`, the latter only if the skeleton has limbs; and the `float32` mask
-        `(batch, height / stride, width / stride)`, 0 in ignored regions, which `fit` takes as sample
-        weight of both.
+        Dataset of `(images, targets, mask)`. The images are `uint8` RGB, `(batch, height, width, 3)`. The
+        targets are a dict of `float32` `"heatmaps"`, `(batch, height / stride, width / stride, keypoints +
+        1)`, and, if the skeleton has limbs, `"pafs"`, `(..., 2 * limbs)`. The mask is `float32`,
+        `(batch, height / stride, width / stride)`, 0 where the loss is ignored. `fit` takes it as the sample
+        weight of both outputs.
 
     Raises:
-        ValueError: an option is outside of its range, a sample does not fit the skeleton, a photograph
-            is missing or of a format that TensorFlow does not read (unless skipped), or there is no one to
-            train on.
+        ValueError: an option is out of range, a sample does not fit the skeleton, a photograph is missing
+            or of a format that TensorFlow does not read (unless skipped), or there is nobody to train on.
 
     Example:
         ```python
@@ -187,7 +186,7 @@ def pose_dataset(
 
 
 class _Table(NamedTuple):
-    """All that is known beforehand, for look-up by number."""
+    """Everything that is known before reading, for look-up by number."""
 
     sources: tf.Tensor  # (photographs,) path, or contents of the file
     on_disk: tf.Tensor  # (photographs,) whether it is a path
@@ -241,7 +240,7 @@ def _source(image, cache: bool) -> str | bytes:
 
 
 def _aim(table: _Table, numbers, draws, *, size, augmentation) -> dict[str, tf.Tensor]:
-    """Lay out crops: where they look, what to read for them."""
+    """Lay out crops: their affine maps, and what to read for them."""
     photographs = tf.gather(table.photographs, numbers)
     sizes = tf.gather(table.sizes, photographs)
     if augmentation:
@@ -268,7 +267,7 @@ def _aim(table: _Table, numbers, draws, *, size, augmentation) -> dict[str, tf.T
 
 
 def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Dataset:
-    """Add `"pixels"`; where that fails, raise or leave out."""
+    """Add `"pixels"`. Raise, or leave the crop out, if that fails."""
     skipped, some_read = tf.Variable(0, trainable=False), tf.Variable(0, trainable=False)
 
     def read(crop):
@@ -301,7 +300,7 @@ def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Datas
 
 
 def _draw(table: _Table, crop, *, skeleton, size, stride, augmentation):
-    """The input, its targets and its mask."""
+    """Make the input, its targets and its mask."""
     keypoints = transform(crop["to_input"], table.keypoints[crop["photograph"]])
     if augmentation is None:
         image = fit(crop["pixels"], crop["fitted"], size=size)
@@ -325,7 +324,7 @@ def _draw(table: _Table, crop, *, skeleton, size, stride, augmentation):
 def _usable(
     samples: Sequence[PoseSample], skeleton: Skeleton, on_error: str
 ) -> tuple[list[PoseSample], list[int]]:
-    """Samples with their sizes, and EXIF orientations, without photographs that cannot be read."""
+    """Samples with their sizes, and EXIF orientations, without unreadable photographs."""
     usable, problems = [], []
     for sample in samples:
         if sample.keypoints.shape[1] != skeleton.num_keypoints:

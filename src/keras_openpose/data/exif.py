@@ -1,6 +1,6 @@
-"""EXIF orientation: how the camera was held, and with it how the pixels of a file are to be turned.
+"""Reads the EXIF orientation of a file: how its pixels must be turned to be upright.
 
-OpenCV heeds it, TensorFlow does not.
+OpenCV applies it, TensorFlow does not.
 """
 
 HEAD = 2**16  # bytes of a file that hold the orientation: it stands before the pixels
@@ -11,7 +11,7 @@ _APPLICATION, _START_OF_SCAN = 0xE1, 0xDA
 
 
 def read_orientation(head: bytes) -> int:
-    """Orientation that a JPEG or PNG file states.
+    """The orientation of a JPEG or PNG file.
 
     Args:
         head: the file's first `HEAD` bytes.

@@ -16,7 +16,7 @@ _PITCH = 2**15
 
 
 def pack_regions(regions: Sequence[np.ndarray | dict]) -> np.ndarray:
-    """Where the rows of a bitmap of the regions' union go in and out, for `draw_mask`.
+    """Pack the union of regions as the positions where its rows start and end, for `draw_mask`.
 
     Args:
         regions: polygons `(corners, 2)` in pixels and COCO RLEs, as in `PoseSample.ignore`.

@@ -1,4 +1,4 @@
-"""From a file to the pixels that the input shows, as TensorFlow ops."""
+"""Reads the pixels of a file that the input shows, as TensorFlow ops."""
 
 import os
 from functools import partial
@@ -37,7 +37,7 @@ def find_orientation(path: str | os.PathLike) -> int:
 
 
 def read_size(path: str | os.PathLike, orientation: int = 1) -> tuple[int, int]:
-    """Height and width of an image file, upright; of a JPEG only the header is decoded.
+    """Height and width of an image file, upright. Only the header of a JPEG is decoded.
 
     Raises:
         tf.errors.InvalidArgumentError: the file is no JPEG, PNG, BMP or GIF image.
@@ -55,7 +55,7 @@ def read_size(path: str | os.PathLike, orientation: int = 1) -> tuple[int, int]:
 def plan_reading(
     from_input: tf.Tensor, image_size: tf.Tensor, *, size: tuple[int, int]
 ) -> dict[str, tf.Tensor]:
-    """What to decode of photographs for an input: at which size, and which part.
+    """Choose the size and the part of each photograph to decode for an input.
 
     Args:
         from_input: `(crops, 2, 3)` affine maps of pixels of the input to those of the photograph.
@@ -96,7 +96,7 @@ def read_pixels(
     reduction: tf.Tensor,
     window: tf.Tensor,
 ) -> tf.Tensor:
-    """Decode part of a photograph, turned upright, at 1, 1/2, 1/4 or 1/8 of its size.
+    """Decode part of a photograph, upright, at 1, 1/2, 1/4 or 1/8 of its size.
 
     Args:
         source: path of an image file, or its contents.
@@ -110,17 +110,17 @@ def read_pixels(
         `(height, width, 3)`, `uint8`.
 
     Raises:
-        tf.errors.OpError: there is no such file, it is damaged, or of another size.
+        tf.errors.OpError: there is no such file, or it is damaged, or it is of another size.
     """
     contents = tf.cond(on_disk, lambda: tf.io.read_file(source), lambda: source)
 
-    def check(size):  # labels of a larger or a turned photograph would be learnt in the wrong places
+    def check(size):  # labels of a larger or a turned photograph would be learned in the wrong places
         message = "The photograph is not of the size that its labels say."
         return tf.debugging.assert_equal(size[:2], image_size, message=message)
 
     def decode_jpeg(ratio):
         check(tf.io.extract_jpeg_shape(contents))
-        # libjpeg's faster ways differ from the exact ones by a few grey levels.
+        # libjpeg's faster ways differ from the exact ones by a few gray levels.
         return tf.io.decode_and_crop_jpeg(
             contents, window, channels=3, ratio=ratio, fancy_upscaling=False, dct_method="INTEGER_FAST"
         )

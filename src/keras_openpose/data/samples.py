@@ -1,4 +1,4 @@
-"""What training learns from: a photograph and the people labelled in it."""
+"""Training samples: a photograph and the people labeled in it."""
 
 import os
 import warnings
@@ -10,7 +10,7 @@ import numpy as np
 from keras_openpose.images import channel_advice
 from keras_openpose.skeletons import Skeleton
 
-MIN_KEYPOINTS = 5  # or all, where the skeleton has fewer; genJSON.m, `num_keypoints`
+MIN_KEYPOINTS = 5  # or all if the skeleton has fewer; genJSON.m, `num_keypoints`
 MIN_AREA = 32**2  # pixels of the photograph; genJSON.m, `area`
 MIN_DISTANCE = 0.3  # between middles of boxes, as a share of the longer side of the earlier; genJSON.m
 
@@ -20,24 +20,23 @@ class PoseSample:
     """A photograph and its people. All coordinates are pixels of the photograph, `(x, y)`.
 
     Args:
-        image: path of a JPEG, PNG, GIF or BMP file (no BMP with a palette, which TensorFlow takes for
-            grey), or a `uint8` RGB array `(height, width, 3)`. A file is turned upright as its EXIF tag
-            says: coordinates and size are those of the upright photograph.
-        keypoints: `(people, keypoints, 2)`, in the order of the skeleton; NaN where unlabelled.
+        image: path of a JPEG, PNG, GIF or BMP file, or a `uint8` RGB array `(height, width, 3)`.
+            TensorFlow reads BMP files with a palette as gray: do not use them. A file is turned upright
+            as its EXIF tag says; coordinates and size are those of the upright photograph.
+        keypoints: `(people, keypoints, 2)`, in the order of the skeleton; NaN where unlabeled.
             Derived keypoints, such as the neck, may stay NaN: `pose_dataset` fills them in.
         boxes: `(people, 4)`: x, y, width, height. Defaults to the box around each person's
-            keypoints. Training crops are scaled by its height and centred on it. Someone of one
-            keypoint, or with all in a row, needs one given: without area there is no crop.
-        areas: `(people,)`, square pixels that each person covers. Defaults to that of the box.
-        ignore: outlines of what training must neither learn nor punish, such as people without
-            keypoints: polygons `(corners, 2)` of at least three corners, or masks as COCO RLE
+            keypoints. Training crops are scaled by its height and centered on it. Give a box for a
+            person with one keypoint, or with all keypoints in a row: a box without area gives no crop.
+        areas: `(people,)`, square pixels that each person covers. Defaults to the area of the box.
+        ignore: regions where the loss is ignored, such as people without keypoints: polygons
+            `(corners, 2)` of at least three corners, or masks as COCO RLE
             (`pycocotools.mask.encode`, or the numbers of COCO's crowds).
-        image_id: what the labels call the image; shown in messages.
-        size: height and width of the image. Defaults to what the file says, which `pose_dataset`
-            then has to look up.
+        image_id: id of the image in the labels; shown in messages.
+        size: height and width of the image. By default, `pose_dataset` reads them from the file.
 
     Raises:
-        ValueError: the shapes do not fit each other, or a person has no labelled keypoint.
+        ValueError: the shapes do not fit each other, or a person has no labeled keypoint.
 
     Example:
         ```python
@@ -112,10 +111,10 @@ def _around(keypoints: np.ndarray) -> np.ndarray:
 
 
 def people_to_centre(sample: PoseSample, skeleton: Skeleton) -> list[int]:
-    """People who get training crops of their own, as CMU chose them (genJSON.m of 2017).
+    """Choose the people who get a training crop, as CMU did (genJSON.m of 2017).
 
-    They have enough labelled keypoints (derived ones not counted), are large enough, and keep their
-    distance from those chosen before. The others are drawn wherever a crop shows them.
+    They have enough labeled keypoints (without derived ones), are large enough, and are not too close to
+    people chosen before. The others are in the targets of every crop that shows them.
 
     Args:
         sample: a photograph and its people.
@@ -138,17 +137,17 @@ def people_to_centre(sample: PoseSample, skeleton: Skeleton) -> list[int]:
 
 
 def fill_derived(keypoints: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """Put each missing derived keypoint midway between its two sources, where both are labelled.
+    """Put each missing derived keypoint midway between its two sources, where both are labeled.
 
     CMU's training code does the same for the neck (caffe_train, cpm_data_transformer.cpp,
     `TransformMetaJoints`).
 
     Args:
-        keypoints: `(people, keypoints, 2)`, NaN where unlabelled.
+        keypoints: `(people, keypoints, 2)`, NaN where unlabeled.
         skeleton: names the derived keypoints.
 
     Returns:
-        A filled copy; NaN remains where a source is unlabelled.
+        A filled copy, with NaN where a source is unlabeled.
     """
     filled = np.array(keypoints, np.float32)
     for derived, one, other in skeleton.derived_indices:
@@ -158,7 +157,7 @@ def fill_derived(keypoints: np.ndarray, skeleton: Skeleton) -> np.ndarray:
 
 
 def report_problems(problems: Sequence[str], on_error: str):
-    """Raise, or warn, about images that cannot be used; quiet when there are none.
+    """Raise or warn about images that cannot be used.
 
     Args:
         problems: a message for each unusable image.

@@ -1,4 +1,4 @@
-"""A skeleton from a file: its own JSON, or COCO labels of whatever kind of body."""
+"""Reads a skeleton from a file: its own JSON, or COCO labels of any kind of body."""
 
 import json
 import os
@@ -11,9 +11,9 @@ def read_skeleton(path: str | os.PathLike) -> Skeleton:
 
     Args:
         path: a JSON file with the arguments of `Skeleton`, such as `{"name": "lamp", "keypoints": ["base",
-            "head"], "limbs": [["base", "head"]]}`; or a COCO keypoint file, of whose category the
-            `keypoints` and `skeleton` are taken. Names that differ in `left` and `right` alone change places
-            in a mirrored image. Labels with the keypoints of COCO give `COCO_18`.
+            "head"], "limbs": [["base", "head"]]}`; or a COCO keypoint file, whose category has `keypoints`
+            and `skeleton`. Names that differ only in `left` and `right` change places in a mirrored image.
+            Labels with the keypoints of COCO give `COCO_18`.
 
     Returns:
         The skeleton.

@@ -1,4 +1,4 @@
-"""From keypoints to what the network should say: heatmaps, PAFs and the mask, as TensorFlow ops."""
+"""Draws the targets of the network, heatmaps and PAFs, from keypoints, as TensorFlow ops."""
 
 import math
 
@@ -13,7 +13,7 @@ from keras_openpose.skeletons import Skeleton
 #     summed and cut at 1, and of several PAF vectors the last drawn won.)
 #   a limb without length draws nothing. (2017: NaN.)
 # Two things are this package's own:
-#   PAFs have the half cell of the heatmaps: a cell's vector belongs to the pixel at its centre. (All
+#   PAFs have the half cell of the heatmaps: a cell's vector belongs to the pixel at its center. (All
 #     of CMU's code divides pixels by 8 there, which shifts the PAFs by 3.5 pixels to the heatmaps.)
 #   the band of a limb ends exactly one cell beyond its box on all sides. (CMU rounds the ends to whole
 #     cells and leaves the last out, so that bands reach further up and left than down and right.)
@@ -24,12 +24,12 @@ LIMB_HALF_WIDTH = 1.0  # cells; caffe_train, putVecMaps
 
 
 def heatmap_targets(keypoints: tf.Tensor, *, size: tuple[int, int], stride: int = 8) -> tf.Tensor:
-    """A Gaussian around every keypoint, the largest where people meet, and the background.
+    """Draw a Gaussian around every keypoint, the largest where people meet, and the background.
 
     Args:
         keypoints: `(people, keypoints, 2)`, x and y in pixels of the input image; NaN where absent.
         size: height and width of the maps, in cells.
-        stride: pixels a cell.
+        stride: pixels per cell.
 
     Returns:
         `(height, width, keypoints + 1)`; the last channel is 1 − the largest of the others.
@@ -52,13 +52,13 @@ def heatmap_targets(keypoints: tf.Tensor, *, size: tuple[int, int], stride: int 
 def paf_targets(
     keypoints: tf.Tensor, *, skeleton: Skeleton, size: tuple[int, int], stride: int = 8
 ) -> tf.Tensor:
-    """Unit vectors along every limb, in a band about it, the mean where people meet.
+    """Draw unit vectors along every limb, in a band around it, the mean where people meet.
 
     Args:
         keypoints: `(people, keypoints, 2)`, x and y in pixels of the input image; NaN where absent.
         skeleton: names the limbs.
         size: height and width of the maps, in cells.
-        stride: pixels a cell.
+        stride: pixels per cell.
 
     Returns:
         `(height, width, 2 * limbs)`, limb n in channels 2n (x) and 2n + 1 (y).

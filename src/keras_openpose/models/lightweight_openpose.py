@@ -50,8 +50,8 @@ def lightweight_openpose(
     `stage2_pafs_conv2`; their batch normalisation likewise, `conv0_norm`.
 
     Args:
-        num_refinement_stages: stages after the first, at least 0. Defaults to 1, 4,091,698 parameters
-            without the averages of the batch normalisation. The paper's figures are of 1; its
+        num_refinement_stages: stages after the first, at least 0. Defaults to 1: 4,108,978 parameters,
+            or 4,091,698 without the averages of batch normalization. The paper's figures are of 1; its
             checkpoint has 3.
         skeleton: who a person is. Defaults to `COCO_18`.
         weights: None for random ones, a name of `list_presets()` that is of this network, or a

@@ -1,1 +1,1 @@
-"""What people leave as: `visualization` draws them, `people_json` writes them as OpenPose and COCO do."""
+"""Output of people: `visualization` draws them, `people_json` writes OpenPose's and COCO's JSON."""

@@ -1,4 +1,4 @@
-"""People as JSON: in OpenPose's own form, there and back, and in COCO's."""
+"""People as JSON: to and from OpenPose's form, and to COCO's."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from keras_openpose.skeletons import BODY_25, COCO_18, COCO_KEYPOINTS, FACE_70, 
 
 _BODY, _FACE = "pose_keypoints_2d", "face_keypoints_2d"
 _LEFT_HAND, _RIGHT_HAND = "hand_left_keypoints_2d", "hand_right_keypoints_2d"
-# In the order of OpenPose's files; those of three dimensions stay empty.
+# In the order of OpenPose's files; the 3-D fields stay empty.
 _FIELDS = (
     _BODY, _FACE, _LEFT_HAND, _RIGHT_HAND, "pose_keypoints_3d", "face_keypoints_3d",
     "hand_left_keypoints_3d", "hand_right_keypoints_3d",
@@ -24,9 +24,9 @@ def poses_to_openpose(poses: Poses | WholeBody) -> dict:
 
     Returns:
         A dict of `version` and `people`. `pose_keypoints_2d` holds x, y and score of every keypoint in
-        the order of the skeleton, three zeros where it is absent; `person_id` the person's id, or −1
-        without. Of whole bodies, `face_keypoints_2d`, `hand_left_keypoints_2d` and
-        `hand_right_keypoints_2d` hold the same of faces and hands, else they are empty. (CMU OpenPose,
+        the order of the skeleton, with three zeros where it is absent. `person_id` holds the person's id,
+        or −1 without one. For whole bodies, `face_keypoints_2d`, `hand_left_keypoints_2d` and
+        `hand_right_keypoints_2d` hold the same for faces and hands; else they are empty. (CMU OpenPose,
         doc/02_output.md, version 1.3.)
 
     Example:
@@ -52,7 +52,7 @@ def poses_to_openpose(poses: Poses | WholeBody) -> dict:
 
 
 def _rows(poses: Poses) -> list[list[float]]:
-    """Of each, x, y and score of every keypoint; zeros where it is absent."""
+    """x, y and score of every keypoint of each person; zeros where it is absent."""
     rows = np.concatenate([np.nan_to_num(poses.keypoints), poses.scores[..., None]], axis=-1)
     return [row.ravel().tolist() for row in rows.astype(float).round(3)]
 
@@ -62,15 +62,14 @@ def poses_from_openpose(content: Mapping, *, skeleton: Skeleton = COCO_18) -> Po
 
     Args:
         content: the file as `json.load` gives it.
-        skeleton: who a person of the file is. Defaults to `COCO_18`; OpenPose's own default is `BODY_25`.
+        skeleton: keypoints of the file's bodies. Defaults to `COCO_18`; OpenPose's own default is `BODY_25`.
 
     Returns:
-        A `WholeBody` if anyone in the file has hands or a face, else `Poses`, as of a file without people.
-        OpenPose does not write how sure a person is: `pose_scores` are the sums of the keypoints' scores,
-        and people are sorted by them.
+        A `WholeBody` if anyone in the file has hands or a face, else `Poses`. OpenPose does not write the
+        scores of people: `pose_scores` are the sums of the keypoints' scores, and people are sorted by them.
 
     Raises:
-        ValueError: it is not the content of such a file, or of another skeleton.
+        ValueError: this is not the content of such a file, or it is of another skeleton.
 
     Example:
         ```python
@@ -105,7 +104,7 @@ def poses_from_openpose(content: Mapping, *, skeleton: Skeleton = COCO_18) -> Po
 
 
 def _read(people: Sequence[Mapping], key: str, skeleton: Skeleton) -> Poses:
-    """The rows of one kind; NaN for those that have none."""
+    """The rows of one field; NaN for people without it."""
     rows = np.zeros((len(people), skeleton.num_keypoints, 3))
     for row, person in zip(rows, people, strict=True):
         numbers = person.get(key) or []
@@ -131,15 +130,15 @@ def poses_to_coco(
     Args:
         poses: the people.
         image_id: id of the image in the label file.
-        keypoints: names of the keypoints in the order of the label file. Those that the skeleton lacks
-            are written as absent; those that only the skeleton has (the neck) are dropped. Defaults
-            to COCO's for a skeleton that has most of them, else to the skeleton's own.
+        keypoints: names of the keypoints in the order of the label file. Keypoints that the skeleton
+            lacks are written as absent. Keypoints that only the skeleton has (the neck) are dropped.
+            Defaults to COCO's for a skeleton that has most of them, else to the skeleton's own.
         category_id: category of the label file. Defaults to 1, COCO's person.
 
     Returns:
         A list of dicts with `image_id`, `category_id`, `keypoints` (x, y and the keypoint's score, or
-        three zeros where absent), `score` and, where the people have ids, `track_id`. People without any
-        of the keypoints are left out.
+        three zeros where absent), `score` and, if the people have ids, `track_id`. People without any of
+        the keypoints are left out.
 
     Raises:
         ValueError: the skeleton has none of the keypoints.

@@ -1,4 +1,4 @@
-"""Pictures of people and of maps: arrays in, image out."""
+"""Draws people and maps over images."""
 
 from dataclasses import replace
 
@@ -13,18 +13,18 @@ _SHIFT = 4
 # Keypoints of hands and faces with lower scores are not drawn (CMU OpenPose, flags.hpp:
 # `hand_render_threshold`, `face_render_threshold`).
 _HAND_SEEN, _FACE_SEEN = 0.2, 0.4
-# A limb is at most this part of its body's, hand's or face's longer side thick.
+# Largest thickness of a limb, as a share of the longer side of its body, hand or face.
 _BODY_PART, _HAND_PART, _FACE_PART = 1 / 25, 1 / 50, 1 / 100
 
 
 def draw_poses(image: np.ndarray, poses: Poses | WholeBody, *, thickness: int | None = None) -> np.ndarray:
-    """Draw people over an image, each limb in its colour, and their ids where they have any.
+    """Draw people over an image, each limb in its color, with their ids if they have any.
 
-    Of a `WholeBody`, hands and faces too, in lines at most half as thick: keypoints of hands with a score of
-    0.2 or more, of faces with 0.4 or more.
+    Hands and faces of a `WholeBody` are drawn too, in lines at most half as thick. Keypoints of hands need a
+    score of 0.2, those of faces 0.4.
 
     Args:
-        image: `(height, width, 3)`, RGB from 0 to 255, or grey. Zeros give skeletons on black.
+        image: `(height, width, 3)`, RGB from 0 to 255, or gray. Zeros give skeletons on black.
         poses: the people, in pixels of the image. Absent keypoints and the limbs to them are left out,
             as are the skeleton's auxiliary limbs (ear to shoulder).
         thickness: of the limbs, in pixels. Defaults to 1/150 of the image's diagonal, or 1/25 of the
@@ -64,7 +64,7 @@ def draw_poses(image: np.ndarray, poses: Poses | WholeBody, *, thickness: int | 
 
 
 def _draw_limbs(picture: np.ndarray, poses: Poses, thickness: int | None, widest: int, part: float):
-    """Draw in place, as thick as asked for, else by the size of each, up to the widest."""
+    """Draw in place: as thick as asked for, else by the size of each body, up to `widest`."""
     skeleton = poses.skeleton
     drawn = [n for n, limb in enumerate(skeleton.limbs) if limb not in skeleton.auxiliary_limbs]
     limb_colors, point_colors = _colors(len(skeleton.limbs)), _colors(skeleton.num_keypoints)
@@ -84,13 +84,13 @@ def _draw_limbs(picture: np.ndarray, poses: Poses, thickness: int | None, widest
 
 
 def _clear(poses: Poses, threshold: float) -> Poses:
-    """Without the keypoints whose score is below the threshold."""
+    """The poses without keypoints whose score is below the threshold."""
     keypoints = np.where(poses.scores[..., None] >= threshold, poses.keypoints, np.nan)
     return replace(poses, keypoints=keypoints)
 
 
 def _write_ids(picture: np.ndarray, poses: Poses, thickness: int):
-    """Each id over its person, within the picture, in the nearest row where no other stands."""
+    """Write each id over its person, within the picture, in the nearest free row."""
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.35 * thickness
     written = []  # left, right and baseline
     for person, box in zip(poses.ids, poses.boxes, strict=True):
@@ -114,10 +114,10 @@ def _write_ids(picture: np.ndarray, poses: Poses, thickness: int):
 
 
 def draw_heatmaps(image: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
-    """Lay heatmaps over an image, each keypoint in its colour.
+    """Lay heatmaps over an image, each keypoint in its color.
 
     Args:
-        image: `(height, width, 3)`, RGB from 0 to 255, or grey.
+        image: `(height, width, 3)`, RGB from 0 to 255, or gray.
         heatmaps: `(map height, map width, keypoints + 1)`, one stage, covering the whole image; the
             background, last, is left out.
 
@@ -149,7 +149,7 @@ def draw_pafs(image: np.ndarray, pafs: np.ndarray) -> np.ndarray:
     """Lay PAFs over an image: the hue shows the direction of the strongest limb, red to the right.
 
     Args:
-        image: `(height, width, 3)`, RGB from 0 to 255, or grey.
+        image: `(height, width, 3)`, RGB from 0 to 255, or gray.
         pafs: `(map height, map width, 2 * limbs)`, one stage, covering the whole image.
 
     Returns:
@@ -187,7 +187,7 @@ def _canvas(image: np.ndarray) -> np.ndarray:
 
 
 def _colors(count: int) -> list[tuple[int, int, int]]:
-    """Colours all around the wheel, as OpenPose draws."""
+    """Colors all around the wheel, as OpenPose draws."""
     if count == 0:
         return []
     hues = np.linspace(0, 360, count, endpoint=False, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Drawn people with labels, for trying and testing without a download."""
+"""Synthetic people with labels, to try and test without a download."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from keras_openpose.synthetic.scenes import sample_scene
 
 __all__ = ["synthetic_people"]
 
-_LEAST_SIDE = 64  # pixels; the smallest people would be lower than 27
+_LEAST_SIDE = 64  # pixels; in smaller images people would be less than 27 tall
 
 
 def synthetic_people(
@@ -27,34 +27,32 @@ def synthetic_people(
     split: str = "train",
     progress: bool = True,
 ) -> tuple[np.ndarray, dict] | tuple[Path, Path]:
-    """Draws scenes of jointed people, with labels in COCO's form.
+    """Draw scenes of synthetic people, with labels in COCO's form.
 
-    People differ in pose, build, clothes, skin and hair, stand before and behind each other and reach
-    over the border of the image. Keypoints are COCO's, with its visibility: 2 is seen, 1 hidden by
-    another body, a seat or one's own body, 0 outside the image or on the far side of the head. Area,
-    box and segmentation are those of the pixels that show the person. Coordinates of keypoints have
-    (0, 0) in the centre of the top-left pixel.
+    People differ in pose, build, clothes, skin and hair. They hide each other and reach over the border of
+    the image. Keypoints are COCO's, with its visibility: 2 is visible; 1 is hidden by another body, a seat or
+    the person's own body; 0 is outside of the image or on the far side of the head. Area, box and
+    segmentation are those of the pixels that show the person. Keypoints have (0, 0) at the center of the
+    top-left pixel.
 
     Args:
-        count: how many scenes.
+        count: number of scenes.
         size: height and width of the images in pixels, at least 64 each. Defaults to (192, 192).
-        people: fewest and most people of a scene. Someone who finds no room where enough of them
-            would be seen is left out, so crowded scenes may have fewer. Defaults to (1, 4).
-        seed: scene n depends on `seed` and n alone: the first scenes of a longer set are the same,
-            and other seeds give other scenes.
-        folder: where to write the scenes, as COCO lies on disk; None returns them.
+        people: fewest and most people of a scene. A person who would be hidden too much is left out, so
+            crowded scenes may have fewer. Defaults to (1, 4).
+        seed: scene n depends only on `seed` and n. The first scenes of a longer set are therefore the same.
+        folder: where to write the scenes, in COCO's folder layout. Defaults to None, which returns them.
         split: name of the set in the folder. Defaults to "train".
-        progress: whether to show a progress bar, when it takes more than a second.
+        progress: whether to show a progress bar if it takes more than a second.
 
     Returns:
-        Without `folder`, the images, `(count, height, width, 3)` uint8 RGB, and the labels, a dict
-        in COCO's form with image ids from 1 on. With `folder`, the paths of the images,
-        `<folder>/<split>`, and of the labels, `<folder>/annotations/person_keypoints_<split>.json`.
-        Both are what `coco_dataset` and `evaluate_coco` take.
+        Without `folder`, the images, `(count, height, width, 3)` uint8 RGB, and the labels, a dict in COCO's
+        form with image ids from 1 on. With `folder`, the paths of the images, `<folder>/<split>`, and of the
+        labels, `<folder>/annotations/person_keypoints_<split>.json`, for `coco_dataset` and `evaluate_coco`.
 
     Raises:
-        ValueError: an argument is out of its range.
-        FileExistsError: the folder has a set of that name already.
+        ValueError: an argument is out of range.
+        FileExistsError: the folder already has a set of this name.
 
     Example:
         ```python
@@ -83,7 +81,7 @@ def synthetic_people(
 
 
 def _scenes(count, size, people, seed, labels: dict, progress: bool):
-    """Yields one image after the other and adds its labels to `labels`."""
+    """Yield one image after the other, and add its labels to `labels`."""
     for n in tqdm(range(count), desc="synthetic people", unit=" scenes", delay=1, disable=not progress):
         scene = sample_scene(np.random.default_rng((seed, n)), size, people)
         name, (height, width) = f"{n + 1:012d}.jpg", size
@@ -93,7 +91,7 @@ def _scenes(count, size, people, seed, labels: dict, progress: bool):
 
 
 def _write(scenes, labels: dict, folder: Path, split: str) -> tuple[Path, Path]:
-    """Writes aside, then renames, so that whatever stops it leaves nothing half-written."""
+    """Write to a temporary folder, then rename: an interruption leaves nothing half-written."""
     images, annotations = folder / split, folder / "annotations" / f"person_keypoints_{split}.json"
     for path in (images, annotations):
         if path.exists():

@@ -12,7 +12,7 @@ Colour = tuple[float, float, float]
 
 
 def paint_background(rng: np.random.Generator, size: tuple[int, int], floor: float) -> np.ndarray:
-    """A place without people, `(height, width, 3)` uint8 RGB, its ground below the row `floor`."""
+    """Paint a place without people, `(height, width, 3)` uint8 RGB, with ground below the row `floor`."""
     image = one_of(rng, _PLACES)(rng, size, round(floor))
     if rng.random() < 0.6:
         _scatter(rng, image, round(12 * rng.random() ** 2))
@@ -124,7 +124,7 @@ def _tree(rng, image, floor):
 
 
 def _scatter(rng, image, count):
-    """Boxes, sticks and balls, some of them as thick as limbs and of the colour of skin."""
+    """Boxes, sticks and balls, some of them as thick as limbs and of the color of skin."""
     height, width = image.shape[:2]
     extent = min(height, width)
     for _ in range(count):
@@ -144,7 +144,7 @@ def _scatter(rng, image, count):
 
 
 def _roughen(rng, image):
-    """Adds blotches of a random size to the image, in place."""
+    """Add blotches of a random size to the image, in place."""
     height, width = image.shape[:2]
     cell = int(rng.integers(2, 9))
     cells = random_bytes(rng, (height // cell, width // cell))
@@ -154,19 +154,19 @@ def _roughen(rng, image):
 
 
 def random_bytes(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Noise of that shape, uint8, from all bits of the generator: a third of the time of `rng.bytes`."""
+    """Noise of this shape, uint8, from all bits of the generator, in a third of the time of `rng.bytes`."""
     count = math.prod(shape)
     return rng.integers(1 << 64, size=-(-count // 8), dtype=np.uint64).view(np.uint8)[:count].reshape(shape)
 
 
 def _shade(rng, image, colour, contrast):
-    """Fills the image with colours that change smoothly around one."""
+    """Fill the image with colors that change smoothly around one."""
     corners = np.clip(colour + contrast * (rng.random((3, 3, 1)) - 0.5), 0, 255)
     smoothly_enlarge(corners.astype(np.uint8), image)
 
 
 def smoothly_enlarge(corners: np.ndarray, image: np.ndarray):
-    """Fills the image with a gradient; its steps of four pixels are finer than those of its grey levels."""
+    """Fill the image with a gradient. Its steps of four pixels are finer than those of its gray levels."""
     height, width = image.shape[:2]
     steps = cv2.resize(corners, (width // 4 + 1, height // 4 + 1), interpolation=cv2.INTER_LINEAR)
     cv2.resize(steps, (width, height), dst=image, interpolation=cv2.INTER_NEAREST)

@@ -1,4 +1,4 @@
-"""From bones and outfits to pixels."""
+"""Draws bones and outfits as pixels."""
 
 import itertools
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from keras_openpose import geometry
 from keras_openpose.synthetic.figure import Bones
 from keras_openpose.synthetic.outfit import MATERIALS, PARTS, Outfit, together
 
-SEAT = 255  # what pixels of a seat say instead of the number of a solid
+SEAT = 255  # the value of pixels of a seat, in place of the number of a solid
 
 _SUPERSAMPLING = 2  # drawn so many times larger, then averaged: smooth outlines, and sharp numbers of solids
 _SHIFT = 4  # fractional bits of the coordinates that OpenCV gets
@@ -56,11 +56,11 @@ class Layer(NamedTuple):
 def make_figures(
     bones: Bones, outfits: list[list[Outfit]], colours: np.ndarray, heights: np.ndarray, light: complex
 ) -> list[Figure]:
-    """Figures of people, all at once, which takes hardly longer than one.
+    """Make the figures of all people at once, which takes hardly longer than one.
 
     Args:
         bones: their poses.
-        outfits: what hangs on the bones of each.
+        outfits: the solids on the bones of each.
         colours: RGB of every material, `(people, materials, 3)`.
         heights: pixels per body height, `(people,)`.
         light: the direction that the light comes from, of length 1.
@@ -108,7 +108,7 @@ def make_figures(
 
 
 def _hulls(places, radii, starts, counts) -> tuple[np.ndarray, np.ndarray]:
-    """Of each solid, the sphere that reaches farthest in each direction, and the largest radius.
+    """For each solid, the sphere that reaches farthest in each direction, and the largest radius.
 
     A point on each of those spheres, in its direction, is the outline of the solid.
     """
@@ -119,7 +119,7 @@ def _hulls(places, radii, starts, counts) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(figure: Figure, position: np.ndarray, size: tuple[int, int]) -> Layer:
-    """The figure in an image of that size (height, width), its pelvis at the pixel `position` (x, y)."""
+    """Draw the figure in an image of this size (height, width), its pelvis at the pixel `position` (x, y)."""
     left, top = np.maximum(np.floor(position + figure.low), 0).astype(int).tolist()
     right, bottom = np.minimum(np.ceil(position + figure.high) + 1, size[::-1]).astype(int).tolist()
     fine, small = _SUPERSAMPLING, (right - left, bottom - top)

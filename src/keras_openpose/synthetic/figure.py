@@ -1,7 +1,7 @@
-"""Jointed figures: proportions and a pose, from which follow the bones in space.
+"""Jointed figures: the bones in space that follow from proportions and a pose.
 
-Lengths are body heights, x to the right of the picture, y down, z towards the viewer. A figure of
-heading 0 faces the viewer, so its left side has positive x and lies on the right of the picture.
+Lengths are body heights. x points to the right of the picture, y down, z towards the viewer. A figure with
+heading 0 faces the viewer, so its left side has positive x and is on the right of the picture.
 """
 
 from typing import NamedTuple
@@ -100,7 +100,7 @@ def pose(
     cock: np.ndarray,
     limbs: np.ndarray,
 ) -> Bones:
-    """Bones of people; whose angles are 0 stands upright, faces the viewer and lets the arms hang.
+    """Make the bones of people. With angles of 0, a person stands upright and faces the viewer, arms down.
 
     Args:
         build: factors of head, girth, shoulders, hips, torso, arms and legs, each `(people,)`; 1 is
@@ -132,7 +132,7 @@ def pose(
 
 
 def _assemble(build, body, chest, head, upper, lower) -> Bones:
-    """Joins bones of these directions, (people, 3, 3) or (people, 4, 3, 3), from the pelvis outwards."""
+    """Join bones of these directions, (people, 3, 3) or (people, 4, 3, 3), from the pelvis outwards."""
     count, head_size, girth = len(body), build["head"][:, None], build["girth"]
     shoulders, hips = (_HALF_SHOULDERS * build["shoulders"])[:, None], (_HALF_HIPS * build["hips"])[:, None]
     torso, (side, down, front) = (_TORSO * build["torso"])[:, None], np.moveaxis(chest, -1, 0)

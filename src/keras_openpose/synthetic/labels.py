@@ -1,4 +1,4 @@
-"""From a scene to its labels in COCO's form."""
+"""Labels a scene in COCO's form."""
 
 import cv2
 import numpy as np
@@ -121,7 +121,7 @@ def _silhouette(layer: Layer, owners: np.ndarray, number: int) -> dict:
 def _polygons(mask: np.ndarray, top_left: np.ndarray) -> list[list[float]]:
     """Outlines of a mask whose first pixel is `top_left`, in COCO's coordinates.
 
-    There, pixel n reaches from n to n + 1. Contours run through the centres of border pixels, so those
+    There, pixel n reaches from n to n + 1. Contours run through the centers of border pixels, so those
     of the mask enlarged twofold run a quarter of a pixel within the true outline. COCO's polygons have
     no holes: a hole, such as between an arm and the trunk, is joined to its outline by a line that is
     run along twice, there and back, which encloses nothing.

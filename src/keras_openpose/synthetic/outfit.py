@@ -1,4 +1,4 @@
-"""What a figure is made of: flesh, face, hair and clothes, as solids that hang on the bones."""
+"""The solids of a figure: body, face, hair and clothes, attached to the bones."""
 
 import colorsys
 from typing import NamedTuple
@@ -18,9 +18,9 @@ MATERIALS = (
 class Outfit(NamedTuple):
     """Solids, each the convex hull of some spheres: two make a tapered limb, four or more a trunk.
 
-    Parts and materials are numbers in `PARTS` and `MATERIALS`. A lift is how much closer to the viewer
-    than it is a solid is drawn, for what is worn over its like. The spheres come in the order of the
-    solids; their offsets are in the frames of their bones (see `Bones`), their radii in body heights.
+    Parts and materials are numbers in `PARTS` and `MATERIALS`. A lift draws a solid so much closer to the
+    viewer, for clothes worn over others. The spheres come in the order of the solids. Their offsets are in
+    the frames of their bones (see `Bones`), their radii in body heights.
     """
 
     parts: np.ndarray  # (solids,)
@@ -33,7 +33,7 @@ class Outfit(NamedTuple):
 
 
 def together(*outfits: Outfit) -> Outfit:
-    """The solids of all of them, in their order."""
+    """Join outfits in their order."""
     return Outfit(*map(np.concatenate, zip(*outfits, strict=True)))
 
 
@@ -191,7 +191,7 @@ _BOX = _across(
     lift=-0.08,
 )
 
-# What is worn, as common as it is listed.
+# Clothes and hair; an entry that is listed more often is more common.
 _HAIR = (
     _SHORT_HAIR,
     _SHORT_HAIR,
@@ -231,7 +231,7 @@ _EYE_TONES = ((40, 26, 18), (52, 36, 22), (50, 66, 84), (48, 70, 46))
 
 
 def sample_outfits(rng: np.random.Generator, *, seated: bool) -> list[Outfit]:
-    """Everything that a person consists of, body, hair and clothes, and a seat if seated."""
+    """Choose body, hair and clothes of a person at random, and a seat if seated."""
     worn = [_BODY, *(one_of(rng, choices) for choices in (_HAIR, _TOPS, _FRONTS, _BOTTOMS))]
     if rng.random() < 0.6:
         worn.append(_HEM)

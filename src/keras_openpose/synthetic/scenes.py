@@ -1,4 +1,4 @@
-"""Scenes: people who stand in a place from near to far, light, and what a camera makes of it."""
+"""Scenes: people in a place, from near to far, with light and the effects of a camera."""
 
 import math
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class Person(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """An image and who is in it."""
+    """An image and its people."""
 
     image: np.ndarray  # (height, width, 3) uint8, RGB
     people: list[Person]  # from near to far
@@ -42,7 +42,7 @@ class Scene(NamedTuple):
 
 
 def sample_scene(rng: np.random.Generator, size: tuple[int, int], people: tuple[int, int]) -> Scene:
-    """A scene of that size (height, width) with that many people (fewest, most)."""
+    """Make a scene of this size (height, width) with so many people (fewest, most)."""
     count = int(rng.integers(people[0], people[1] + 1))
     largest = _LARGEST[0] + (_LARGEST[1] - _LARGEST[0]) * rng.random() * min(1, 2.5 / count)
     heights = largest * (1 - 0.4 * rng.random(count) * (np.arange(count) > 0))
@@ -77,7 +77,7 @@ def _sample_figures(rng, heights) -> list[Figure]:
 
 
 def _place(rng, figure: Figure, ground: float, tops: np.ndarray) -> Person | None:
-    """Puts the lowest point on the row `ground`, at the first column where enough of the figure is seen."""
+    """Put the lowest point on the row `ground`, at the first column where enough of the figure is visible."""
     (height, width), keypoints = tops.shape, figure.keypoints
     (left, _), (right, bottom) = figure.low, figure.high
     y = min(ground - bottom, height - 1 - np.sort(keypoints[:, 1])[int(_SHARE_ABOVE * len(keypoints))])
@@ -98,7 +98,7 @@ def _place(rng, figure: Figure, ground: float, tops: np.ndarray) -> Person | Non
 
 
 def occupy(tops: np.ndarray, layer: Layer, number: int):
-    """Enters the solids of person `number` where no one in front has been entered (see `Scene.tops`)."""
+    """Enter the solids of person `number` where nobody in front is entered yet (see `Scene.tops`)."""
     top_of = np.arange(number << SOLID_BITS, (number + 1) << SOLID_BITS, dtype=np.int32)
     top_of[[0, SEAT]] = 0, SEAT
     window = tops[layer.window]
@@ -106,7 +106,7 @@ def occupy(tops: np.ndarray, layer: Layer, number: int):
 
 
 def _cast_shadow(image, shadow: tuple[float, float, float], darkness: float):
-    """Darkens the ground around (x, y), in place."""
+    """Darken the ground around (x, y), in place."""
     (height, width), (x, y, half) = image.shape[:2], shadow
     left, top, right, bottom = round(x - half), round(y - half / 4), round(x + half), round(y + half / 4)
     rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
@@ -129,7 +129,7 @@ def _paste(image, layer: Layer):
 
 
 def _photograph(rng, image) -> np.ndarray:
-    """Exposure, uneven light of some colour, blur, and noise of the sensor."""
+    """Add exposure, uneven colored light, blur, and noise of the sensor."""
     if rng.random() < 0.5:
         corners = 110 * (1 + 0.3 * (rng.random((2, 2, 1)) - 0.5) + 0.2 * (rng.random(3) - 0.5))
         light = np.empty_like(image)

@@ -1,4 +1,4 @@
-"""What people do: stances of trunk and legs, gestures of the arms, and how builds differ."""
+"""Random people: stances of trunk and legs, gestures of the arms, and builds."""
 
 import math
 from typing import NamedTuple
@@ -11,7 +11,7 @@ Range = tuple[float, float]
 
 
 class Stance(NamedTuple):
-    """Ranges of what trunk and legs do, in degrees, and how often.
+    """Ranges of the angles of trunk and legs, in degrees, and how often they occur.
 
     `legs` holds, for the leading leg and the other one, swing (forward), spread (outward) and knee.
     `tilt` turns the whole body forward about the pelvis: −90 lies on its back, 90 on its stomach.
@@ -82,7 +82,7 @@ GESTURES = {
     "behind the back": (1, (-40, -20), (8, 20), (30, 80), (60, 95)),
 }
 
-# Factors by which people differ, see `pose`.
+# Ranges of the factors of `pose`, by which people differ.
 BUILD = {
     "head": (1.00, 1.15),
     "girth": (0.85, 1.30),
@@ -115,7 +115,7 @@ _BUILD_LOW, _BUILD_HIGH = np.array(list(BUILD.values())).T
 
 
 def sample_people(rng: np.random.Generator, count: int, camera_pitch: float) -> tuple[Bones, np.ndarray]:
-    """People of random build and pose, seen by a camera that looks down by `camera_pitch` radians.
+    """Make people of random build and pose, seen by a camera that looks down by `camera_pitch` radians.
 
     Returns:
         Their bones, and which of them sit on a seat, `(count,)`.
@@ -139,7 +139,7 @@ def sample_people(rng: np.random.Generator, count: int, camera_pitch: float) -> 
         lean=lean,
         bend=bend,
         twist=twist,
-        nod=nod - 0.6 * bend,  # who bends down still looks ahead
+        nod=nod - 0.6 * bend,  # a person who bends down still looks ahead
         look=look,
         cock=cock,
         limbs=limbs,
