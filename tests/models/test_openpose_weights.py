@@ -1,10 +1,7 @@
 """CMU's networks of 2017 from their published files, against OpenCV's reading of the same files."""
 
-import re
-
 import numpy as np
 import pytest
-from test_keras2_and_npy_files import keras2_file
 
 import caffe_network
 from keras_openpose import COCO_18, MPI_15, from_preset, openpose
@@ -60,32 +57,6 @@ def test_the_networks_of_mpi_are_what_opencv_gets(name, stages, mpi):
 def test_the_pytorch_file_gives_the_same_weights_whatever_its_name(container, coco, model, tmp_path):
     (tmp_path / "body_pose_model.bin").write_bytes(CONTAINERS[container](coco.weights))
     other = from_preset("openpose_vgg19_coco", file=tmp_path / "body_pose_model.bin")
-    for weight, expected in zip(other.weights, model.weights, strict=True):
-        np.testing.assert_array_equal(np.asarray(weight), np.asarray(expected))
-
-
-def keras_2(weights, path):
-    """As the port of michalfaber names the layers: the first stage as the others."""
-    layers = {}
-    for name, array in weights.items():
-        layer = re.sub(r"conv5_(\d)_CPM_L(\d)", r"Mconv\1_stage1_L\2", name.rpartition(".")[0])
-        layers.setdefault(layer, []).append(array.transpose(2, 3, 1, 0) if array.ndim == 4 else array)
-    keras2_file(path, layers)
-
-
-def npy(weights, path):
-    layers = {}
-    for name, array in weights.items():
-        layer, part = name.rsplit(".", 1)
-        array = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
-        layers.setdefault(layer, {})[{"weight": "weights", "bias": "biases"}[part]] = array
-    np.save(path, np.array(layers, dtype=object))
-
-
-@pytest.mark.parametrize(("write", "name"), [(keras_2, "model.h5"), (npy, "openpose_coco.npy")])
-def test_the_ports_give_the_same_weights(write, name, coco, model, tmp_path):
-    write(coco.weights, tmp_path / name)
-    other = from_preset("openpose_vgg19_coco", file=tmp_path / name)
     for weight, expected in zip(other.weights, model.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(weight), np.asarray(expected))
 

@@ -15,7 +15,7 @@ from keras_openpose.models.presets import DEFAULT_PRESET, PRESETS
 from keras_openpose.skeletons import BODY_25, COCO_18, FACE_70, HAND_21, MPI_15, Skeleton
 
 _SKELETONS = {skeleton.name: skeleton for skeleton in (BODY_25, COCO_18, FACE_70, HAND_21, MPI_15)}
-_WEIGHTS_ALONE = (".weights.h5", ".pb", ".caffemodel", ".pt", ".pth", ".npy")
+_WEIGHTS_ALONE = (".weights.h5", ".pb", ".caffemodel", ".pt", ".pth")
 
 
 def load_network(options: argparse.Namespace, problems: Problems) -> Network:

@@ -207,7 +207,7 @@ def _add_convert(commands):
         "turn a published file of weights into one of Keras's own",
         "Turn a published file of weights, recognised by its content, into one of Keras's own.",
     )
-    parser.add_argument("source", metavar="SOURCE", help=".caffemodel, .pth, .h5, .npy or .pb")
+    parser.add_argument("source", metavar="SOURCE", help=".caffemodel, .pth or .pb")
     preset_help = "whose weights they are, one of `keras-openpose presets`"
     parser.add_argument("--preset", metavar="NAME", required=True, help=preset_help)
     output_help = "the network (.keras), or its weights alone (.weights.h5)"

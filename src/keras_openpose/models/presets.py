@@ -108,7 +108,7 @@ PRESETS = {
             name="openpose_vgg19_coco",
             network="openpose",
             skeleton=COCO_18,
-            formats=f"{_CMU_FORMATS}, Keras 2 .h5, tf-pose .npy",
+            formats=_CMU_FORMATS,
             downloads=(
                 _annotator(
                     "body_pose_model", "25a948c16078b0f08e236bda51a385d855ef4c153598947c28c0d47ed94bb746"

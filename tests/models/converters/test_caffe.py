@@ -3,6 +3,7 @@
 import contextlib
 import time
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -144,6 +145,21 @@ def test_a_kernel_of_another_rank_is_an_error(model, tmp_path):
     (tmp_path / "net.caffemodel").write_bytes(caffemodel({"conv1_1.weight": np.zeros(1728, np.float32)}))
     with pytest.raises(ValueError, match=r"block1_conv1/kernel is \(1728,\), must be \(3, 3, 3, 64\)"):
         load_cmu(model, tmp_path / "net.caffemodel", network="openpose")
+
+
+@pytest.mark.parametrize("name", ["weights.h5", "weights.npy", "weights.caffemodel"])
+def test_a_file_of_another_form_is_told_which_are_read(name, model, tmp_path):
+    if name == "weights.h5":  # of Keras 2
+        with h5py.File(tmp_path / name, "w") as file:
+            file.create_dataset("conv1_1/conv1_1/kernel:0", data=np.zeros((3, 3, 3, 64), np.float32))
+    elif name == "weights.npy":  # of tf-pose
+        np.save(tmp_path / name, np.array({"conv1_1": {"weights": np.ones(3)}}, dtype=object))
+    else:
+        (tmp_path / name).write_bytes(b"")
+    forms = r"These are read: .caffemodel, .pth, .weights.h5, .keras.$"
+    with pytest.raises(ValueError, match=forms) as error:
+        load_cmu(model, tmp_path / name, network="openpose")
+    assert str(error.value).startswith(f"{tmp_path / name} is not a Caffe model: ")
 
 
 def test_a_missing_file_is_named():

@@ -3,15 +3,13 @@
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 
 from keras_openpose.models.converters.assignment import assign
 from keras_openpose.models.converters.caffe import read_caffemodel
-from keras_openpose.models.converters.keras2_file import HDF5_START, read_keras2_file
-from keras_openpose.models.converters.npy_file import NPY_START, read_npy_file
 from keras_openpose.models.converters.torch_file import STREAM_START, ZIP_START, read_torch_file
 
 
@@ -57,17 +55,10 @@ _LAYERS = {
     "hand_openpose": _HAND_AND_FACE,
     "face_openpose": _HAND_AND_FACE,
 }
-# How files begin. A Caffe model begins with any field of a protocol buffer.
-_READERS = {
-    ZIP_START: read_torch_file,
-    STREAM_START: read_torch_file,
-    HDF5_START: read_keras2_file,
-    NPY_START: read_npy_file,
-}
 
 
 def load_cmu(model: keras.Model, path: str | os.PathLike, *, network: str, skipped: str = ""):
-    """Fill one of CMU's networks from a Caffe model, or a file of PyTorch, Keras 2 or NumPy made from one.
+    """Fill one of CMU's networks from a Caffe model, or a PyTorch file made from one.
 
     The format is that of the content, whatever the name. The networks take BGR: the first kernel is reversed.
 
@@ -79,9 +70,9 @@ def load_cmu(model: keras.Model, path: str | os.PathLike, *, network: str, skipp
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is of none of these formats, or of another network.
+        ValueError: it is of neither format, or of another network.
     """
-    arrays = _reader(path)(path)
+    arrays = _read(path)
     filled, used = {}, set()
     for variable in model.weights:
         layer, kind = variable.path.split("/")
@@ -96,10 +87,15 @@ def load_cmu(model: keras.Model, path: str | os.PathLike, *, network: str, skipp
     assign(model, filled, unused=unused, source=os.fspath(path))
 
 
-def _reader(path: str | os.PathLike) -> Callable[[str | os.PathLike], dict[str, np.ndarray]]:
+def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     with open(path, "rb") as file:
-        start = file.read(max(map(len, _READERS)))
-    return next((reader for begin, reader in _READERS.items() if start.startswith(begin)), read_caffemodel)
+        start = file.read(len(STREAM_START))
+    if start.startswith((ZIP_START, STREAM_START)):
+        return read_torch_file(path)
+    try:
+        return read_caffemodel(path)  # which begins with any field of a protocol buffer
+    except ValueError as error:
+        raise ValueError(f"{error} These are read: .caffemodel, .pth, .weights.h5, .keras.") from error
 
 
 def _their_name(layer: str, network: str) -> str | None:

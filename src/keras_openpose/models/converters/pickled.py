@@ -29,8 +29,7 @@ def read_pickle(
 
     Args:
         file: the pickle, from here on.
-        calls: what stands for the classes and functions that the pickle may call, by `module.name`. An
-            object with a method `set_state` is given the state that the pickle sets.
+        calls: what stands for the classes and functions that the pickle may call, by `module.name`.
         persistent: what stands for an object outside of the pickle, by its id. Defaults to an error.
 
     Returns:
@@ -82,9 +81,7 @@ def _run(file, calls, persistent) -> object:
                 raise ValueError(f"it holds more than weights: it would call {str(function)[:100]}")
             stack.append(calls[function](*arguments))
         elif name == "BUILD":
-            state = stack.pop()
-            if hasattr(stack[-1], "set_state"):  # else attributes, such as the versions of a state dict
-                stack[-1].set_state(*state)
+            stack.pop()  # attributes, such as the versions of a state dict
         elif name == "BINPERSID" and persistent:
             stack.append(persistent(stack.pop()))
         elif name == "STOP":
