@@ -55,6 +55,7 @@ def assert_equal_steps(path, one_device):
             assert np.abs(update).max() > 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_two_devices(backend, one_device, tmp_path):
     if importlib.util.find_spec(backend) is None:
@@ -168,6 +169,7 @@ def test_bfloat16_learns_as_float32_does(in_float32):
     np.testing.assert_allclose(losses, in_float32, rtol=2e-3)
 
 
+@pytest.mark.slow
 def test_float16_learns_as_float32_does_once_the_loss_scale_fits(in_float32):
     # Gradients of 2^30 times the loss are infinite in float16: steps are skipped until they no longer are.
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.002), initial_scale=2**30)

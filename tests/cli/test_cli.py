@@ -184,6 +184,7 @@ def test_ctrl_c_leaves_a_playable_video_and_the_people_until_then(number, tmp_pa
     assert len(list((tmp_path / "out").iterdir())) == len(people) + 1
 
 
+@pytest.mark.slow
 def test_the_demo_needs_nothing_and_says_what_it_shows(tmp_path):
     process = installed("demo", "--scenes", 5, cwd=tmp_path)
     output, errors = process.communicate()

@@ -59,6 +59,7 @@ def test_resnet50_stops_after_conv3_with_22_convolutions():
 
 
 # The largest difference allowed is of float32 sums over some thousand products of values about 100.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "preprocess", "border_differs"),
     [

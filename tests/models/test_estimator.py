@@ -94,6 +94,7 @@ def test_mixed_precision_changes_nothing(tmp_path):
     assert {maps.dtype for maps in loaded.output.values()} == {"float32"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("imports", ["import keras_openpose, keras", "import keras, keras_openpose"])
 def test_both_orders_of_import_load_a_compiled_network(imports, model, tmp_path):
     model.compile()

@@ -43,6 +43,7 @@ def model(preset, published):
     return from_preset(preset, file=published.file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_every_stage_is_what_opencv_gets_from_the_caffe_model(size, model, published):
     assert published.largest_difference(model, size) < SAME

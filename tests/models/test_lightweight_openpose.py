@@ -43,6 +43,7 @@ def test_a_later_stage_reads_features_heatmaps_and_pafs_in_this_order(arm):
     assert names == ["features_conv4", "stage1_heatmaps_conv2", "stage1_pafs_conv2"]
 
 
+@pytest.mark.slow
 def test_every_weight_learns(arm):
     keras.utils.set_random_seed(1)
     model = lightweight_openpose(skeleton=arm)

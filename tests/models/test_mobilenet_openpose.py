@@ -125,6 +125,7 @@ def test_features_of_stride_16_are_enlarged_by_tensorflows_first_rule(model):
     np.testing.assert_allclose(np.asarray(enlarge(maps)), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_weight_learns(arm):
     keras.utils.set_random_seed(1)
     model = mobilenet_openpose(skeleton=arm)

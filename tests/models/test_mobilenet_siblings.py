@@ -26,6 +26,7 @@ def largest_difference(model, graph):
     return np.abs(ours - expected).max() / np.abs(expected).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "form"), FORMS)
 def test_the_network_gives_what_tensorflow_gets_from_the_graph(variant, form, tmp_path):
     graph = published_graph(random_values(0), variant, form)

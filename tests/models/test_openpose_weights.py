@@ -37,6 +37,7 @@ def model(coco):
     return from_preset("openpose_vgg19_coco", file=coco.file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_every_stage_is_what_opencv_gets_from_the_caffe_model(size, model, coco):
     assert coco.largest_difference(model, size) < SAME
@@ -46,6 +47,7 @@ def test_all_of_the_file_is_in_the_model(model, coco):
     assert model.count_params() == sum(array.size for array in coco.weights.values()) == 52_311_446
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "stages"), [("openpose_vgg19_mpi", 6), ("openpose_vgg19_mpi_4_stages", 4)])
 def test_the_networks_of_mpi_are_what_opencv_gets(name, stages, mpi):
     model = from_preset(name, file=mpi.file)

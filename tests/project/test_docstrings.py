@@ -145,6 +145,7 @@ def test_a_docstring_that_lacks_something_is_seen(old, new, complaint, monkeypat
     assert complaint in complaints(documented)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLIC)
 def test_the_example_runs(name, coco_folder, tmp_path, monkeypatch, request):
     """In a folder of its own; IMAGES and ANNOTATIONS are a small COCO data set."""

@@ -18,12 +18,13 @@ GUIDES = [
     "docs/coming_from.md",
     "docs/detect.md",
     "docs/evaluation.md",
-    pytest.param("docs/export.md", marks=pytest.mark.slow),
+    "docs/export.md",
     "docs/labels.md",
     "docs/networks.md",
     "docs/own_keypoints.md",
     "docs/paper.md",
     "docs/quickstart.md",
+    "docs/save_load_share.md",
     "docs/training.md",
     "docs/whole_body.md",
 ]
@@ -33,6 +34,7 @@ NEEDS_MORE = re.compile(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GUIDES)
 def test_the_code_of_the_guide_runs(name, tmp_path, monkeypatch):
     """One block after the other, in a folder with a photograph and a small COCO, both drawn.

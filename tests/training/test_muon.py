@@ -144,6 +144,7 @@ def test_a_compiled_network_comes_back_with_it(tmp_path):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
 
 
+@pytest.mark.slow
 def test_a_network_learns_with_it():
     """One picture, a few steps: the loss falls to a third, which AdamW at this rate takes longer for."""
     keras.utils.set_random_seed(0)

@@ -259,6 +259,7 @@ def test_a_schedule_in_steps_is_constant_while_frozen(dataset, tmp_path, monkeyp
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-2 * 0.333**2)
 
 
+@pytest.mark.slow
 def test_steps_are_rounded_up_to_equal_epochs(dataset, tmp_path):
     model = network()
     history = ko.train(model, dataset, tmp_path, **{**RECIPE, "steps": 5, "steps_per_epoch": 4})
