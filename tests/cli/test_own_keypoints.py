@@ -132,9 +132,10 @@ def test_an_export_finds_the_same_without_naming_the_skeleton(trained, suffix, t
 @pytest.mark.slow
 def test_a_new_network_takes_the_skeleton_of_the_labels_or_of_the_flag(tmp_path, capsys):
     images, labels = write_coco("lamp", tmp_path / "train", 2)
+    more = write_coco("lamp", tmp_path / "more", 3, first=100)
     new = ("--backbone", "mobilenet", "--weights", "none", "--stages", 1, "--input-size", 64, 64)
     recipe = ("--steps", 1, "--batch-size", 1)
-    assert run("train", images, labels, "--output", tmp_path / "own", *new, *recipe) == 0
+    assert run("train", images, labels, "--also", *more, "--output", tmp_path / "own", *new, *recipe) == 0
     assert "Skeleton: lamp, 5 keypoints, 4 limbs" in capsys.readouterr().out
     assert keras.models.load_model(tmp_path / "own/model.keras").skeleton.keypoints == KEYPOINTS["lamp"]
 

@@ -76,10 +76,55 @@ def test_a_skeleton_without_limbs_has_no_pafs(samples):
     assert set(next(iter(dataset))[1]) == {"heatmaps"}
 
 
-def test_the_stride_is_the_size_of_a_cell(samples, arm):
-    dataset = pose_dataset(samples, skeleton=arm, input_size=SIZE, stride=16, augment=False)
-    _, targets, mask = next(iter(dataset))
-    assert targets["heatmaps"].shape[1:3] == mask.shape[1:] == (4, 6)
+def lamps(hidden):
+    """Photographs with ten lamps of five keypoints, of which so many have one hidden."""
+    samples = []
+    for n in range(10):
+        points = np.array([(20, 70), (20, 40), (40, 20), (60, 20), (60, 30)], np.float32)
+        points[4] = np.nan if n < hidden else points[4]
+        samples.append(PoseSample(np.zeros((80, 80, 3), np.uint8), [points]))
+    return samples
+
+
+def test_a_hidden_keypoint_of_five_costs_no_crop_and_those_left_out_are_told(capsys):
+    skeleton = Skeleton("lamp", keypoints=["base", "joint", "neck", "head", "switch"])
+    options = {"skeleton": skeleton, "input_size": SIZE, "batch_size": 1}
+    assert pose_dataset(lamps(9), **options).cardinality() == 10
+    assert capsys.readouterr().out == ""
+    assert pose_dataset(lamps(9), min_keypoints=5, **options).cardinality() == 1
+    assert capsys.readouterr().out.startswith(
+        "Training on 1 of 10 people in 10 photographs: those with at least 5 labeled keypoints"
+    )
+    with pytest.raises(ValueError, match=r"someone to train on, with .* at least 5000 pixels \(`min_area`\)"):
+        pose_dataset(lamps(0), min_area=5000, **options)
+
+
+def test_several_label_files_make_one_data_set(coco_folder):
+    images, labels = coco_folder
+    options = {"input_size": SIZE, "augment": False, "batch_size": 1}
+    one = coco_dataset(images, labels, **options)
+    both = list(coco_dataset([images, images], [labels, labels], **options))
+    assert len(both) == 2 * one.cardinality()
+    for (image, _, _), (again, _, _) in zip(both, [*one, *one], strict=True):
+        np.testing.assert_array_equal(image, again)
+    with pytest.raises(ValueError, match=r"`images` and `annotations` must be as many.* 2 and 1"):
+        coco_dataset([images, images], [labels], **options)
+
+
+def test_a_body_that_lies_is_shown_whole_when_crops_go_by_its_longer_side():
+    """100 pixels wide and 20 high: at 0.6 of 64 pixels for its width, both ends are in the crop."""
+    points = [(20, 50), (120, 50), (70, 60)]
+    fish = PoseSample(np.zeros((100, 140, 3), np.uint8), [points], boxes=[[20, 40, 100, 20]])
+    skeleton = Skeleton("fish", keypoints=["nose", "tail", "fin"])
+    still = {"scale": (1, 1), "rotation": 0, "shift": 0, "flip": 0}
+    seen = {}
+    for longer_side in (False, True):
+        augment = Augmentation(**still, longer_side=longer_side)
+        dataset = pose_dataset([fish], skeleton=skeleton, input_size=(64, 64), augment=augment, batch_size=1)
+        _, targets, _ = next(iter(dataset))
+        seen[longer_side] = np.asarray(targets["heatmaps"])[0, ..., :2].max(axis=(0, 1))
+    assert (seen[True] > 0.5).all()
+    assert (seen[False] < 0.5).all()
 
 
 def test_every_person_to_be_learnt_gives_a_crop_and_every_photograph_a_look(arm):
@@ -353,14 +398,13 @@ def test_nothing_is_said_of_whole_photographs(files, arm, capfd):
 
 
 REFUSED = {
-    "a size that the stride does not divide": (
+    "a size that 8 does not divide": (
         {"input_size": (64, 100)},
-        r"`input_size` must be height and width, multiples of the stride 8\. Received: \(64, 100\)",
+        r"`input_size` must be height and width, multiples of 8\. Received: \(64, 100\)",
     ),
     "a size of one side": ({"input_size": (64,)}, r"must be height and width, .* Received: \(64,\)"),
     "a size that is a number": ({"input_size": 64}, "must be height and width, .* Received: 64"),
-    "a stride of 0": ({"stride": 0}, "`stride` and `batch_size` must be at least 1. Received: 0 and 4"),
-    "empty batches": ({"batch_size": 0}, "`stride` and `batch_size` must be at least 1. Received: 8 and 0"),
+    "empty batches": ({"batch_size": 0}, "`batch_size` must be at least 1. Received: 0"),
     "no epoch": ({"repeat": 0}, "`repeat` must be at least 1, or -1 for no end. Received: 0"),
     "larger batches than there are crops": (
         {"batch_size": 1000, "drop_remainder": True},
@@ -388,7 +432,8 @@ def test_an_option_out_of_range_is_refused(options, message, samples, arm):
 def test_no_one_to_train_on_is_an_error(arm):
     small = PoseSample(np.zeros((80, 120, 3), np.uint8), [[(5, 5), (6, 6), (7, 7)]])
     with pytest.raises(
-        ValueError, match=r"There must be someone to train on.*Received: 1 sample\(s\) without"
+        ValueError,
+        match=r"There must be someone to train on.*Received: 1 people in 1 sample\(s\), all without",
     ):
         pose_dataset([small], skeleton=arm, input_size=SIZE)
 

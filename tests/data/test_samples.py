@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_openpose import COCO_18, PoseSample, Skeleton
-from keras_openpose.data.samples import fill_derived, people_to_centre, report_problems
+from keras_openpose.data.samples import fewest_keypoints, fill_derived, people_to_centre, report_problems
 
 NAN = (np.nan, np.nan)
 BLACK = np.zeros((60, 80, 3), np.uint8)
@@ -112,7 +112,8 @@ def person(labelled, *, x=0.0):
 
 
 def centred(people, skeleton=SIX, **fields):
-    return people_to_centre(PoseSample("a.jpg", people, **fields), skeleton)
+    sample = PoseSample("a.jpg", people, **fields)
+    return people_to_centre(sample, skeleton, min_keypoints=5, min_area=32**2)
 
 
 def test_people_need_five_labelled_keypoints():
@@ -120,8 +121,12 @@ def test_people_need_five_labelled_keypoints():
     assert centred([person(4), person(5), person(6)], boxes=boxes) == [1, 2]
 
 
-def test_or_all_where_the_skeleton_has_fewer(arm):
-    assert centred([[(0, 0), (50, 50), (60, 60)], [(0, 0), (50, 50), NAN]], arm) == [0]
+@pytest.mark.parametrize(("count", "fewest"), [(1, 1), (2, 1), (3, 2), (5, 3), (6, 3), (9, 5), (17, 5)])
+def test_or_half_of_them_where_the_skeleton_has_few(count, fewest):
+    keypoints = [f"point_{n}" for n in range(count)]
+    assert fewest_keypoints(Skeleton("body", keypoints=keypoints)) == fewest
+    derived = {"neck": (keypoints[0], keypoints[-1])}  # which labels lack
+    assert fewest_keypoints(Skeleton("body", keypoints=[*keypoints, "neck"], derived=derived)) == fewest
 
 
 def test_derived_keypoints_do_not_count():

@@ -224,6 +224,8 @@ def _add_train(commands):
     )
     parser.add_argument("images", metavar="IMAGES", help="folder of the photographs, such as coco/train2017")
     parser.add_argument("annotations", metavar="ANNOTATIONS", help="person_keypoints_*.json")
+    also_help = "more photographs and their labels, of the same keypoints; may be given again"
+    parser.add_argument("--also", nargs=2, action="append", metavar=("IMAGES", "ANNOTATIONS"), help=also_help)
     output_help = "folder for logs, backups, weights and, in the end, model.keras"
     parser.add_argument("--output", metavar="DIR", required=True, help=output_help)
     _add_network(parser, _add_new_network)

@@ -33,8 +33,7 @@ def run(options: argparse.Namespace) -> int:
     size = tuple(options.input_size)
     with problems.at(options.annotations, fatal=True):
         dataset = coco_dataset(
-            options.images,
-            options.annotations,
+            *zip((options.images, options.annotations), *(options.also or ()), strict=True),
             skeleton=model.skeleton,
             input_size=size,
             batch_size=options.batch_size,

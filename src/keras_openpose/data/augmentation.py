@@ -24,6 +24,8 @@ class Augmentation:
         flip: probability of mirroring; left and right keypoints change places.
         color_jitter: largest change of brightness (as a share of 255), contrast and saturation (as
             factors). CMU's training had none.
+        longer_side: `person_height` is that of the longer side of the box, not of its height: for bodies
+            that lie, such as fish and cars.
 
     Raises:
         ValueError: a value is out of range.
@@ -44,6 +46,7 @@ class Augmentation:
     shift: float = 40 / 368
     flip: float = 0.5
     color_jitter: float = 0.0
+    longer_side: bool = False
 
     def __post_init__(self):
         low, high = self.scale if np.shape(self.scale) == (2,) else (0, 0)
@@ -80,7 +83,8 @@ def random_affines(seed, boxes, *, size: tuple[int, int], augmentation: Augmenta
     random = tf.random.stateless_uniform([tf.shape(boxes)[0], len(ranges)], seed, low, high)
     scale, angle, shift_x, shift_y, flip = tf.unstack(random, axis=1)
 
-    scale *= augmentation.person_height * height / tf.maximum(boxes[:, 3], 1.0)
+    length = tf.reduce_max(boxes[:, 2:], axis=1) if augmentation.longer_side else boxes[:, 3]
+    scale *= augmentation.person_height * height / tf.maximum(length, 1.0)
     cos, sin, side = scale * tf.cos(angle), scale * tf.sin(angle), tf.where(flip >= 0, -1.0, 1.0)
     linear = tf.reshape(tf.stack([side * cos, -side * sin, sin, cos], axis=1), [-1, 2, 2])
     middle = tf.constant([mirror_x(0, width) / 2, mirror_x(0, height) / 2])  # stays in place in the mirror

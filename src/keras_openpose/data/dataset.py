@@ -27,8 +27,8 @@ from keras_openpose.data.masks import draw_mask, pack_regions
 from keras_openpose.data.reading import find_orientation, plan_reading, read_pixels, read_size
 from keras_openpose.data.samples import (
     MIN_AREA,
-    MIN_KEYPOINTS,
     PoseSample,
+    fewest_keypoints,
     fill_derived,
     people_to_centre,
     report_problems,
@@ -42,13 +42,14 @@ if keras.backend.backend() != "tensorflow":
     with contextlib.suppress(RuntimeError):  # after its first operation it is too late
         tf.config.set_visible_devices([], "GPU")
 
+_STRIDE = 8  # pixels per cell of the maps
 _BORDER = 128  # of training crops: caffe_train pads with the gray that CMU's normalization makes 0
 _CROPS_AT_ONCE = 64  # laid out by one call: TensorFlow's ops cost by the call more than by the number
 
 
 def coco_dataset(
-    images: str | os.PathLike,
-    annotations: str | os.PathLike,
+    images: str | os.PathLike | Sequence[str | os.PathLike],
+    annotations: str | os.PathLike | Sequence[str | os.PathLike],
     *,
     skeleton: Skeleton = COCO_18,
     on_error: str = "raise",
@@ -60,8 +61,9 @@ def coco_dataset(
 
     Args:
         images: folder of the photographs, such as `coco/train2017`. The labels are of the photographs
-            turned upright by their EXIF tags, as `read_image` does.
-        annotations: keypoint file, such as `coco/annotations/person_keypoints_train2017.json`.
+            turned upright by their EXIF tags, as `read_image` does. Or a list of folders.
+        annotations: keypoint file, such as `coco/annotations/person_keypoints_train2017.json`. Or a list
+            of files, one for each folder.
         skeleton: keypoints and limbs of the network.
         on_error: `"raise"` or `"skip"`; also for faulty labels.
         **options: `input_size`, `batch_size`, `augment` and all others of `pose_dataset`.
@@ -84,7 +86,17 @@ def coco_dataset(
         assert history.history["loss"][0] > 0
         ```
     """
-    samples = coco_samples(images, annotations, skeleton=skeleton, on_error=on_error)
+    folders, files = (
+        [one] if isinstance(one, (str, os.PathLike)) else list(one) for one in (images, annotations)
+    )
+    if len(folders) != len(files):
+        raise ValueError(
+            "`images` and `annotations` must be as many: a folder and its labels. "
+            f"Received: {len(folders)} and {len(files)}."
+        )
+    samples = []
+    for folder, file in zip(folders, files, strict=True):
+        samples += coco_samples(folder, file, skeleton=skeleton, on_error=on_error)
     return pose_dataset(samples, skeleton=skeleton, on_error=on_error, **options)
 
 
@@ -93,9 +105,10 @@ def pose_dataset(
     *,
     skeleton: Skeleton = COCO_18,
     input_size: tuple[int, int] = (368, 368),
-    stride: int = 8,
     batch_size: int = 4,
     augment: bool | Augmentation = True,
+    min_keypoints: int | None = None,
+    min_area: float = MIN_AREA,
     shuffle: bool | None = None,
     seed: int | None = None,
     shard: tuple[int, int] | None = None,
@@ -114,10 +127,13 @@ def pose_dataset(
     Args:
         samples: photographs and their people.
         skeleton: keypoints and limbs of the network.
-        input_size: height and width of the images, multiples of `stride`.
-        stride: pixels per cell of the maps.
+        input_size: height and width of the images, multiples of 8.
         batch_size: images in a batch.
         augment: whether to augment as CMU did, or an `Augmentation` of your own.
+        min_keypoints: people with fewer labeled keypoints get no crop of their own; they are in the crops
+            of others. Defaults to 5, or half of the skeleton's keypoints where that is fewer.
+        min_area: people who cover fewer square pixels of the photograph get none either. Defaults to
+            1,024 (both defaults: CMU's genJSON.m).
         shuffle: whether every epoch has a new order. Defaults to `augment`.
         seed: makes order and augmentation of each epoch repeatable.
         shard: `(index, count)`: every count-th sample from index on, for one of count workers.
@@ -130,9 +146,9 @@ def pose_dataset(
 
     Returns:
         Dataset of `(images, targets, mask)`. The images are `uint8` RGB, `(batch, height, width, 3)`. The
-        targets are a dict of `float32` `"heatmaps"`, `(batch, height / stride, width / stride, keypoints +
+        targets are a dict of `float32` `"heatmaps"`, `(batch, height / 8, width / 8, keypoints +
         1)`, and, if the skeleton has limbs, `"pafs"`, `(..., 2 * limbs)`. The mask is `float32`,
-        `(batch, height / stride, width / stride)`, 0 where the loss is ignored. `fit` takes it as the sample
+        `(batch, height / 8, width / 8)`, 0 where the loss is ignored. `fit` takes it as the sample
         weight of both outputs.
 
     Raises:
@@ -153,10 +169,14 @@ def pose_dataset(
         assert targets["heatmaps"].shape == (1, 8, 12, 4) and targets["pafs"].shape == (1, 8, 12, 2)
         ```
     """
-    _check_options(input_size, stride, batch_size, repeat, shard)
+    _check_options(input_size, batch_size, repeat, shard)
     augmentation = Augmentation() if augment is True else augment or None
     samples, orientations = _usable(samples, skeleton, on_error)
-    table = _tabulate(samples, orientations, skeleton, input_size, augmentation, cache)
+    chosen = None
+    if augmentation:
+        fewest = fewest_keypoints(skeleton) if min_keypoints is None else min_keypoints
+        chosen = _choose_people(samples, skeleton, min_keypoints=fewest, min_area=min_area)
+    table = _tabulate(samples, orientations, skeleton, input_size, chosen, cache)
 
     dataset = tf.data.Dataset.range(len(table.photographs))
     if shard:
@@ -175,7 +195,7 @@ def pose_dataset(
         )
 
     aim = partial(_aim, table, size=input_size, augmentation=augmentation)
-    draw = partial(_draw, table, skeleton=skeleton, size=input_size, stride=stride, augmentation=augmentation)
+    draw = partial(_draw, table, skeleton=skeleton, size=input_size, augmentation=augmentation)
     dataset = dataset.batch(_CROPS_AT_ONCE).map(aim, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
     dataset = _read(dataset, table, on_error).map(draw, num_parallel_calls=tf.data.AUTOTUNE)
     if on_error == "raise":  # after skips, no one knows
@@ -200,9 +220,26 @@ class _Table(NamedTuple):
     affines: tf.Tensor  # (samples, 2, 3) from photograph to input; only for validation
 
 
-def _tabulate(samples, orientations, skeleton, size, augmentation, cache) -> _Table:
-    if augmentation:
-        chosen = [people_to_centre(sample, skeleton) for sample in samples]
+def _choose_people(samples, skeleton, **least) -> list[list[int]]:
+    """The people of each sample who get a crop. Says how many they are, and how many are left out."""
+    chosen = [people_to_centre(sample, skeleton, **least) for sample in samples]
+    people, crops = sum(len(sample.keypoints) for sample in samples), sum(map(len, chosen))
+    rule = (
+        f"at least {least['min_keypoints']} labeled keypoints (`min_keypoints`), an area of at least "
+        f"{least['min_area']:g} pixels (`min_area`), and nobody chosen close by"
+    )
+    if not crops:
+        raise ValueError(
+            f"There must be someone to train on, with {rule}. Received: {people} people in {len(samples)} "
+            "sample(s), all without."
+        )
+    if crops < people:
+        print(f"Training on {crops} of {people} people in {len(samples)} photographs: those with {rule}.")
+    return chosen
+
+
+def _tabulate(samples, orientations, skeleton, size, chosen, cache) -> _Table:
+    if chosen is not None:
         photographs = np.repeat(np.arange(len(samples)), [len(people) for people in chosen])
         boxes = [box for sample, people in zip(samples, chosen, strict=True) for box in sample.boxes[people]]
         affines = []
@@ -210,11 +247,7 @@ def _tabulate(samples, orientations, skeleton, size, augmentation, cache) -> _Ta
         photographs, boxes = np.arange(len(samples)), []
         affines = [fit_affine(sample.size, size) for sample in samples]
     if not len(photographs):
-        raise ValueError(
-            f"There must be someone to train on, with {MIN_KEYPOINTS} labelled keypoints (or all, where the "
-            f"skeleton has fewer) and an area of {MIN_AREA} pixels. Received: {len(samples)} sample(s) "
-            "without."
-        )
+        raise ValueError("`samples` must hold at least one.")
     return _Table(
         sources=tf.constant([_source(sample.image, cache) for sample in samples]),
         on_disk=tf.constant([not cache and not isinstance(sample.image, np.ndarray) for sample in samples]),
@@ -299,7 +332,7 @@ def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Datas
     return crops.interleave(attempt, cycle_length=os.cpu_count(), num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _draw(table: _Table, crop, *, skeleton, size, stride, augmentation):
+def _draw(table: _Table, crop, *, skeleton, size, augmentation):
     """Make the input, its targets and its mask."""
     keypoints = transform(crop["to_input"], table.keypoints[crop["photograph"]])
     if augmentation is None:
@@ -311,11 +344,11 @@ def _draw(table: _Table, crop, *, skeleton, size, stride, augmentation):
         mirrored = tf.gather(keypoints, skeleton.flip_keypoints, axis=1)
         keypoints = tf.where(tf.linalg.det(crop["to_input"][:, :2]) < 0, mirrored, keypoints)
 
-    cells = (size[0] // stride, size[1] // stride)
-    targets = {"heatmaps": heatmap_targets(keypoints, size=cells, stride=stride)}
+    cells = (size[0] // _STRIDE, size[1] // _STRIDE)
+    targets = {"heatmaps": heatmap_targets(keypoints, size=cells, stride=_STRIDE)}
     if skeleton.num_limbs:
-        targets["pafs"] = paf_targets(keypoints, skeleton=skeleton, size=cells, stride=stride)
-    rows, columns = (cell_to_pixel(index.ravel(), stride) for index in np.indices(cells))
+        targets["pafs"] = paf_targets(keypoints, skeleton=skeleton, size=cells, stride=_STRIDE)
+    rows, columns = (cell_to_pixel(index.ravel(), _STRIDE) for index in np.indices(cells))
     middles = tf.constant(np.stack([columns, rows], axis=1), tf.float32)
     mask = draw_mask(table.regions[crop["photograph"]], transform(crop["from_input"], middles))
     return image, targets, tf.reshape(mask, cells)
@@ -352,17 +385,14 @@ def _look_up(sample: PoseSample) -> tuple[PoseSample, int]:
     return sample, orientation
 
 
-def _check_options(input_size, stride, batch_size, repeat, shard):
-    if stride < 1 or batch_size < 1:
-        raise ValueError(
-            f"`stride` and `batch_size` must be at least 1. Received: {stride} and {batch_size}."
-        )
+def _check_options(input_size, batch_size, repeat, shard):
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
     if repeat is None or (repeat < 1 and repeat != -1):
         raise ValueError(f"`repeat` must be at least 1, or -1 for no end. Received: {repeat}.")
-    if np.shape(input_size) != (2,) or any(length <= 0 or length % stride for length in input_size):
+    if np.shape(input_size) != (2,) or any(length <= 0 or length % _STRIDE for length in input_size):
         raise ValueError(
-            f"`input_size` must be height and width, multiples of the stride {stride}. "
-            f"Received: {input_size}."
+            f"`input_size` must be height and width, multiples of {_STRIDE}. Received: {input_size}."
         )
     if shard and not 0 <= shard[0] < shard[1]:
         raise ValueError(f"`shard` must be (index, count) with 0 <= index < count. Received: {shard}.")

@@ -1,5 +1,6 @@
 """Training samples: a photograph and the people labeled in it."""
 
+import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import numpy as np
 from keras_openpose.images import channel_advice
 from keras_openpose.skeletons import Skeleton
 
-MIN_KEYPOINTS = 5  # or all if the skeleton has fewer; genJSON.m, `num_keypoints`
+MIN_KEYPOINTS = 5  # or half of them, where that is fewer; genJSON.m, `num_keypoints`
 MIN_AREA = 32**2  # pixels of the photograph; genJSON.m, `area`
 MIN_DISTANCE = 0.3  # between middles of boxes, as a share of the longer side of the earlier; genJSON.m
 
@@ -110,7 +111,14 @@ def _around(keypoints: np.ndarray) -> np.ndarray:
     return np.concatenate([low, high - low], axis=1)
 
 
-def people_to_centre(sample: PoseSample, skeleton: Skeleton) -> list[int]:
+def fewest_keypoints(skeleton: Skeleton) -> int:
+    """So many labeled keypoints someone needs for a training crop, if nothing else is asked for."""
+    return min(MIN_KEYPOINTS, math.ceil((skeleton.num_keypoints - len(skeleton.derived)) / 2))
+
+
+def people_to_centre(
+    sample: PoseSample, skeleton: Skeleton, *, min_keypoints: int, min_area: float
+) -> list[int]:
     """Choose the people who get a training crop, as CMU did (genJSON.m of 2017).
 
     They have enough labeled keypoints (without derived ones), are large enough, and are not too close to
@@ -119,17 +127,19 @@ def people_to_centre(sample: PoseSample, skeleton: Skeleton) -> list[int]:
     Args:
         sample: a photograph and its people.
         skeleton: names the derived keypoints.
+        min_keypoints: people with fewer labeled keypoints are not chosen.
+        min_area: people who cover fewer square pixels are not chosen.
 
     Returns:
         Numbers of people of the sample.
     """
     labelled = ~np.isnan(sample.keypoints).any(-1)
     labelled[:, skeleton.derived_indices[:, 0]] = False
-    enough = labelled.sum(axis=1) >= min(MIN_KEYPOINTS, skeleton.num_keypoints - len(skeleton.derived))
+    enough = labelled.sum(axis=1) >= min_keypoints
     middles = sample.boxes[:, :2] + sample.boxes[:, 2:] / 2
     reaches = MIN_DISTANCE * sample.boxes[:, 2:].max(axis=1)
     chosen = []
-    for person in np.flatnonzero(enough & (sample.areas >= MIN_AREA)):
+    for person in np.flatnonzero(enough & (sample.areas >= min_area)):
         distances = np.linalg.norm(middles[chosen] - middles[person], axis=1)
         if (distances >= reaches[chosen]).all():
             chosen.append(int(person))
