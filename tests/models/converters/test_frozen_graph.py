@@ -167,14 +167,14 @@ def _constant(shape, content=b"\0\0\0\0"):
     ("what", "content", "reason"),
     [
         ("an empty file", b"", "it holds no weights"),
-        ("zeros", bytes(1000), "no protocol buffer: field 0"),
-        ("text", b"node { name: 'x' }\n" * 9, "no protocol buffer|cut off"),
-        ("an HDF5 file", b"\x89HDF\r\n\x1a\n" + bytes(100), "no protocol buffer|cut off"),
-        ("a length beyond the end", b"\x0a\xff\xff\xff\xff\x0f", "cut off: field 1 needs 4294967295 bytes"),
-        ("an integer without end", b"\x0a" + b"\xff" * 20, "an integer has no end"),
+        ("zeros", bytes(1000), "Error parsing message"),
+        ("text", b"node { name: 'x' }\n" * 9, "Error parsing message"),
+        ("an HDF5 file", b"\x89HDF\r\n\x1a\n" + bytes(100), "Error parsing message"),
+        ("a length beyond the end", b"\x0a\xff\xff\xff\xff\x0f", "Error parsing message"),
+        ("an integer without end", b"\x0a" + b"\xff" * 20, "Error parsing message"),
         ("a graph without weights", tf.compat.v1.GraphDef(version=3).SerializeToString(), "no weights"),
         ("more values than the shape has", _constant((1, 2), bytes(12)), r"shape \(1, 2\) has 3 values"),
-        ("an impossible size", _constant((-1,)), "an impossible one"),
+        ("an impossible size", _constant((-1,)), "negative"),
         ("half a float", _constant((1,), b"abc"), "multiple of element size"),
     ],
 )
@@ -218,7 +218,7 @@ def test_a_cut_off_file_is_an_error(part, graph, saved, model):
     path = saved(graph)
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
-    with pytest.raises(ValueError, match="is not a frozen TensorFlow graph: cut off"):
+    with pytest.raises(ValueError, match="is not a frozen TensorFlow graph: Error parsing message"):
         load_frozen_graph(model, path)
 
 

@@ -1,19 +1,40 @@
-"""Caffe models (`.caffemodel`) of CMU OpenPose: read, not run, and without Caffe.
-
-Messages and field numbers: BVLC/caffe, src/caffe/proto/caffe.proto.
-"""
+"""Caffe models (`.caffemodel`) of CMU OpenPose: read, not run, and without Caffe."""
 
 import math
 import os
 from pathlib import Path
 
 import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf.message import DecodeError
 
-from keras_openpose.models.converters.protobuf import fields, integers
-
-# NetParameter: the field that its layers stand in, and in them the fields of name and blobs. The second
-# generation is LayerParameter, the first V1LayerParameter.
-_GENERATIONS = {100: (1, 7), 2: (4, 6)}
+# What counts of BVLC/caffe, src/caffe/proto/caffe.proto. Layers of the first generation are in `layers`.
+_SCHEMA = """
+name: "caffe.proto" package: "caffe"
+message_type { name: "NetParameter"
+  field { name: "layers" number: 2 type: TYPE_MESSAGE type_name: "V1LayerParameter" label: LABEL_REPEATED }
+  field { name: "layer" number: 100 type: TYPE_MESSAGE type_name: "LayerParameter" label: LABEL_REPEATED }
+}
+message_type { name: "V1LayerParameter"
+  field { name: "name" number: 4 type: TYPE_STRING }
+  field { name: "blobs" number: 6 type: TYPE_MESSAGE type_name: "BlobProto" label: LABEL_REPEATED }
+}
+message_type { name: "LayerParameter"
+  field { name: "name" number: 1 type: TYPE_STRING }
+  field { name: "blobs" number: 7 type: TYPE_MESSAGE type_name: "BlobProto" label: LABEL_REPEATED }
+}
+message_type { name: "BlobProto"
+  field { name: "num" number: 1 type: TYPE_INT32 }
+  field { name: "channels" number: 2 type: TYPE_INT32 }
+  field { name: "height" number: 3 type: TYPE_INT32 }
+  field { name: "width" number: 4 type: TYPE_INT32 }
+  field { name: "data" number: 5 type: TYPE_FLOAT label: LABEL_REPEATED }
+  field { name: "shape" number: 7 type: TYPE_MESSAGE type_name: "BlobShape" }
+}
+message_type { name: "BlobShape"
+  field { name: "dim" number: 1 type: TYPE_INT64 label: LABEL_REPEATED }
+}
+"""
 # Caffe does not name the blobs of a layer: these are PyTorch's names, which ports of the files have too.
 _BLOBS = ("weight", "bias")
 
@@ -32,53 +53,33 @@ def read_caffemodel(path: str | os.PathLike) -> dict[str, np.ndarray]:
         OSError: the file cannot be read.
         ValueError: it is no such model; the message names the file.
     """
-    arrays = {}
+    content, arrays = Path(path).read_bytes(), {}
     try:
-        for number, layer in fields(memoryview(Path(path).read_bytes())):
-            if number in _GENERATIONS and not isinstance(layer, int):
-                name, blobs = _layer(layer, *_GENERATIONS[number])
-                for n, blob in enumerate(blobs):
-                    key = f"{name}.{_BLOBS[n] if n < len(_BLOBS) else n}"
-                    if key in arrays:
-                        raise ValueError(f"the layer {name} stands twice")
-                    arrays[key] = _array(blob)
+        network = _network_class().FromString(content)
+        for layer in (*network.layers, *network.layer):
+            for n, blob in enumerate(layer.blobs):
+                key = f"{layer.name}.{_BLOBS[n] if n < len(_BLOBS) else n}"
+                if key in arrays:
+                    raise ValueError(f"the layer {layer.name} stands twice")
+                arrays[key] = _array(blob)
         if not arrays:
             raise ValueError("it holds no weights")
-    except ValueError as error:
+    except (DecodeError, ValueError) as error:
         raise ValueError(f"{os.fspath(path)} is not a Caffe model: {error}.") from error
     return arrays
 
 
-def _layer(message: memoryview, name_field: int, blobs_field: int) -> tuple[str, list[memoryview]]:
-    name, blobs = "", []
-    for number, value in fields(message):
-        if number == name_field and not isinstance(value, int):
-            name = str(value, "utf-8")
-        elif number == blobs_field and not isinstance(value, int):
-            blobs.append(value)
-    return name, blobs
+def _network_class() -> type:
+    """The class that reads a NetParameter."""
+    schema = text_format.Parse(_SCHEMA, descriptor_pb2.FileDescriptorProto())
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(schema.SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("caffe.NetParameter"))
 
 
-def _array(blob: memoryview) -> np.ndarray:
-    legacy, shape, values = [1, 1, 1, 1], None, [np.zeros(0, "<f4")]
-    for number, value in fields(blob):
-        if 1 <= number <= 4 and isinstance(value, int):  # num, channels, height, width
-            legacy[number - 1] = value
-        elif number == 5 and not isinstance(value, int):  # data, packed or one by one
-            values.append(np.frombuffer(value, "<f4"))
-        elif number == 7 and not isinstance(value, int):
-            shape = _shape(value)
-    values = values[1] if len(values) == 2 else np.concatenate(values)  # one piece is not copied
-    shape = legacy if shape is None else shape
+def _array(blob) -> np.ndarray:
+    sizes = blob.shape.dim if blob.HasField("shape") else (blob.num, blob.channels, blob.height, blob.width)
+    shape, values = tuple(sizes), np.array(blob.data, np.float32)
     if 0 in shape or math.prod(shape) != values.size:
-        raise ValueError(f"a blob of shape {tuple(shape)} has {values.size} values")
+        raise ValueError(f"a blob of shape {shape} has {values.size} values")
     return values.reshape(shape)
-
-
-def _shape(message: memoryview) -> list[int]:
-    """Sizes of a BlobShape, packed or one by one."""
-    sizes = []
-    for number, value in fields(message):
-        if number == 1:
-            sizes += [value] if isinstance(value, int) else integers(value)
-    return sizes

