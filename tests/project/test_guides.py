@@ -52,9 +52,11 @@ def test_the_code_of_the_guide_runs(name, tmp_path, monkeypatch):
     cv2.imwrite("photo.jpg", scene[..., ::-1])
     presets = {None: DEFAULT_PRESET, "mobilenet_v2_small_coco": DEFAULT_PRESET}
     from_preset = ko.from_preset
-    monkeypatch.setattr(
-        ko, "from_preset", lambda preset=None, **options: from_preset(presets[preset], **options)
-    )
+
+    def choose(preset=None, **options):
+        return from_preset(presets.get(preset, preset), **options)
+
+    monkeypatch.setattr(ko, "from_preset", choose)
     names = {"IMAGE": "photo.jpg", "IMAGES": str(images), "ANNOTATIONS": str(annotations)}
     exec("import keras\nimport keras_openpose as ko", names)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
