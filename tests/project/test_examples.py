@@ -33,8 +33,8 @@ REAL = {
     ],
     "detect.py": ["{val}/000000000139.jpg", "--output", "out"],
 }  # fmt: skip
-# Of these, the first is run by test_export.py; the others need several processes.
-ELSEWHERE = {"export_onnx.py", "multi_host_jax.py", "torch_ddp.py"}
+# Run by test_export.py and test_many_photographs.py; the others need several processes.
+ELSEWHERE = {"export_onnx.py", "many_photographs.py", "multi_host_jax.py", "torch_ddp.py"}
 FIELDS = ["Title", "Author", "Date created", "Last modified", "Description", "Accelerator"]
 
 
