@@ -10,18 +10,18 @@ import pytest
 import tensorflow as tf
 
 import keras_openpose as ko
-from keras_openpose.augmentation import random_affines, transform
-from keras_openpose.coco import coco_samples
-from keras_openpose.masks import draw_mask, pack_regions
-from keras_openpose.samples import fill_derived
-from keras_openpose.targets import heatmap_targets, paf_targets
+from keras_openpose.data.augmentation import random_affines, transform
+from keras_openpose.data.coco import coco_samples
+from keras_openpose.data.masks import draw_mask, pack_regions
+from keras_openpose.data.samples import fill_derived
+from keras_openpose.data.targets import heatmap_targets, paf_targets
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import device_training
 from gpu_pack import shrink, tabulate
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.slow]
 LENGTH, SIZE = 128, (96, 112)
 
 
