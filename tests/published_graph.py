@@ -34,10 +34,10 @@ NAMES = {"image": "image:0", "maps": "Openpose/concat_stage7:0"}
 class Drawing:
     """Draws the graph; each weight is a constant named as the optimised graphs name it."""
 
-    def __init__(self, values, variant="v2_small", form="normalised"):
+    def __init__(self, values, variant="v2_small", form="normalized"):
         self.values = values  # name and shape of a variable to its value
         self.table = TABLES[variant]
-        self.form = form  # "normalised", "folded" into kernel and offset, or "frozen", not optimised
+        self.form = form  # "normalized", "folded" into kernel and offset, or "frozen", not optimised
         self.number = itertools.count()
 
     def weight(self, name, *shape):

@@ -1,4 +1,4 @@
-"""COCO's figures: people found as labelled, lost and invented; another scorer; the trained network."""
+"""COCO's figures: people found as labeled, lost and invented; another scorer; the trained network."""
 
 import contextlib
 import importlib.util
@@ -32,7 +32,7 @@ PREDICT = {"input_size": (240, 320), "verbose": False}
 
 @pytest.fixture
 def folder(tmp_path, arm, photograph_arms):
-    """Writes photographs with labels in COCO's form: what is seen, what is labelled, how bright."""
+    """Writes photographs with labels in COCO's form: what is seen, what is labeled, how bright."""
 
     def write(*photographs):
         labels = {
@@ -44,13 +44,13 @@ def folder(tmp_path, arm, photograph_arms):
             ],
         }
         (tmp_path / "images").mkdir()
-        for image_id, (seen, labelled, brightness) in enumerate(photographs, 1):
+        for image_id, (seen, labeled, brightness) in enumerate(photographs, 1):
             image = photograph_arms((240, 320), [keypoints for keypoints, _ in seen], brightness=brightness)
             cv2.imwrite(str(tmp_path / "images" / f"{image_id}.png"), image[..., ::-1])
             labels["images"].append(
                 {"id": image_id, "file_name": f"{image_id}.png", "height": 240, "width": 320}
             )
-            for keypoints, area in labelled:
+            for keypoints, area in labeled:
                 (left, top), (right, bottom) = np.min(keypoints, axis=0), np.max(keypoints, axis=0)
                 labels["annotations"].append({
                     "id": len(labels["annotations"]) + 1,
@@ -68,15 +68,15 @@ def folder(tmp_path, arm, photograph_arms):
     return write
 
 
-def seen_as_labelled(*arms, brightness=1.0):
+def seen_as_labeled(*arms, brightness=1.0):
     return list(arms), list(arms), brightness
 
 
 # Figures
 
 
-def test_people_found_as_labelled_are_100_percent(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE, OTHER), seen_as_labelled(), seen_as_labelled(OTHER))
+def test_people_found_as_labeled_are_100_percent(folder, arm, arm_model):
+    images, labels = folder(seen_as_labeled(ONE, OTHER), seen_as_labeled(), seen_as_labeled(OTHER))
     figures = evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
     assert figures == dict.fromkeys(FIGURES, pytest.approx(100))
 
@@ -87,7 +87,7 @@ def test_the_ten_figures_have_cocos_names():
 
 def test_photographs_without_detections_count(folder, arm, arm_model):
     """Of two equal photographs one is black: half of the people are found."""
-    images, labels = folder(seen_as_labelled(ONE), ([], [ONE], 1))
+    images, labels = folder(seen_as_labeled(ONE), ([], [ONE], 1))
     figures = evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
     assert figures["AR"] == pytest.approx(50)
     # COCO averages precision over 101 recalls: it is 1 at those from 0 to 0.50, 0 at the others.
@@ -95,7 +95,7 @@ def test_photographs_without_detections_count(folder, arm, arm_model):
 
 
 def test_a_ghost_on_an_empty_photograph_costs(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE, brightness=0.8), ([OTHER], [], 1))
+    images, labels = folder(seen_as_labeled(ONE, brightness=0.8), ([OTHER], [], 1))
     everything = evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
     # The ghost is brighter, so it ranks first: one of two detections is right at every recall.
     assert everything["AP"] == pytest.approx(50)
@@ -113,13 +113,13 @@ def test_no_one_found_is_zero(folder, arm, arm_model, tmp_path):
 
 
 def test_a_size_without_labels_is_minus_one(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     figures = evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
     assert (figures["APm"], figures["APl"], figures["ARl"]) == (pytest.approx(100), -1, -1)
 
 
 def test_the_sigmas_of_the_skeleton_judge_its_own_keypoints(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     shifted = json.loads(labels.read_text())
     keypoints = np.reshape(shifted["annotations"][0]["keypoints"], (3, 3))
     keypoints[:, 0] += 5
@@ -170,7 +170,7 @@ def load(path):
 
 
 def test_how_many_were_evaluated_is_printed(folder, arm, arm_model, capsys):
-    images, labels = folder(seen_as_labelled(ONE), seen_as_labelled(), seen_as_labelled(OTHER))
+    images, labels = folder(seen_as_labeled(ONE), seen_as_labeled(), seen_as_labeled(OTHER))
     evaluate_coco(arm_model, images, labels, skeleton=arm, image_ids=[3, 1, 3], input_size=(240, 320))
     printed = capsys.readouterr()
     assert f"Evaluated 2 of the 3 images of {labels}." in printed.out
@@ -181,7 +181,7 @@ def test_how_many_were_evaluated_is_printed(folder, arm, arm_model, capsys):
 
 @pytest.mark.parametrize("ids", [[2, 1], (2, 1), np.array([2, 1])], ids=["list", "tuple", "array"])
 def test_detections_are_written_in_cocos_result_form(ids, folder, arm, arm_model, tmp_path):
-    images, labels = folder(seen_as_labelled(ONE, OTHER), seen_as_labelled(OTHER))
+    images, labels = folder(seen_as_labeled(ONE, OTHER), seen_as_labeled(OTHER))
     path = tmp_path / "results.json"
     evaluate_coco(arm_model, images, labels, skeleton=arm, image_ids=ids, results=path, **PREDICT)
     rows = json.loads(path.read_text())
@@ -194,13 +194,13 @@ def test_detections_are_written_in_cocos_result_form(ids, folder, arm, arm_model
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_the_batch_size_does_not_matter(batch_size, folder, arm, arm_model):
-    images, labels = folder(*[seen_as_labelled(ONE, OTHER)] * 3)
+    images, labels = folder(*[seen_as_labeled(ONE, OTHER)] * 3)
     figures = evaluate_coco(arm_model, images, labels, skeleton=arm, batch_size=batch_size, **PREDICT)
     assert figures["AP"] == pytest.approx(100)
 
 
 def test_arguments_of_prediction_and_decoding_pass_through(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE, OTHER))
+    images, labels = folder(seen_as_labeled(ONE, OTHER))
     figures = evaluate_coco(arm_model, images, labels, skeleton=arm, flip=True, max_people=1, **PREDICT)
     assert figures["AR"] == pytest.approx(50)
 
@@ -209,7 +209,7 @@ def test_arguments_of_prediction_and_decoding_pass_through(folder, arm, arm_mode
 
 
 def test_a_missing_photograph_is_said_before_any_is_looked_at(folder, arm, arm_model):
-    images, labels = folder(*[seen_as_labelled(ONE)] * 3)
+    images, labels = folder(*[seen_as_labeled(ONE)] * 3)
     (images / "2.png").unlink()
     (images / "1.png").write_bytes(b"damaged")  # would be an error if it were read first
     with pytest.raises(FileNotFoundError, match=r"1 of 3 photographs are missing, first .*2\.png"):
@@ -217,14 +217,14 @@ def test_a_missing_photograph_is_said_before_any_is_looked_at(folder, arm, arm_m
 
 
 def test_a_damaged_photograph_is_named(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     (images / "1.png").write_bytes(b"damaged")
     with pytest.raises(ValueError, match=r"Not an image that OpenCV can read.*1\.png"):
         evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
 
 
-def test_photographs_of_another_size_than_labelled_are_refused(folder, arm, arm_model):
-    images, labels = folder(*[seen_as_labelled(ONE)] * 2)
+def test_photographs_of_another_size_than_labeled_are_refused(folder, arm, arm_model):
+    images, labels = folder(*[seen_as_labeled(ONE)] * 2)
     path = images / "2.png"
     cv2.imwrite(str(path), cv2.imread(str(path))[::2, ::2])
     with pytest.raises(ValueError, match=r"2\.png must be 240 high and 320 wide.* Received: 120 and 160\."):
@@ -232,7 +232,7 @@ def test_photographs_of_another_size_than_labelled_are_refused(folder, arm, arm_
 
 
 def test_a_label_that_the_skeleton_lacks_is_warned_of(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE, OTHER))
+    images, labels = folder(seen_as_labeled(ONE, OTHER))
     content = json.loads(labels.read_text())
     content["categories"][1]["keypoints"][2] = "hand"
     labels.write_text(json.dumps(content))
@@ -246,7 +246,7 @@ def test_a_label_that_the_skeleton_lacks_is_warned_of(folder, arm, arm_model):
 
 
 def test_labels_without_a_keypoint_category_are_refused(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     content = json.loads(labels.read_text())
     content["categories"] = content["categories"][:1]
     labels.write_text(json.dumps(content))
@@ -255,7 +255,7 @@ def test_labels_without_a_keypoint_category_are_refused(folder, arm, arm_model):
 
 
 def test_labels_that_lack_what_can_be_counted_are_evaluated(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE, OTHER))
+    images, labels = folder(seen_as_labeled(ONE, OTHER))
     content = json.loads(labels.read_text())
     for person in content["annotations"]:
         del person["area"], person["iscrowd"], person["num_keypoints"], person["id"]
@@ -265,7 +265,7 @@ def test_labels_that_lack_what_can_be_counted_are_evaluated(folder, arm, arm_mod
 
 
 def test_what_does_not_count_is_not_asked_for(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE, OTHER))
+    images, labels = folder(seen_as_labeled(ONE, OTHER))
     content = json.loads(labels.read_text())
     content["images"][0].update(width=None, height="240")
     first = content["annotations"][0]
@@ -277,14 +277,14 @@ def test_what_does_not_count_is_not_asked_for(folder, arm, arm_model):
 
 
 def test_labels_of_no_one_are_refused(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled())
-    with pytest.raises(ValueError, match=r"labels\.json must hold someone with labelled keypoints"):
+    images, labels = folder(seen_as_labeled())
+    with pytest.raises(ValueError, match=r"labels\.json must hold someone with labeled keypoints"):
         evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
 
 
 @pytest.mark.parametrize("crowd", [{}, {"keypoints": None}], ids=["none", "null"])
 def test_a_crowd_needs_no_keypoints(crowd, folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE, OTHER))
+    images, labels = folder(seen_as_labeled(ONE, OTHER))
     content = json.loads(labels.read_text())
     first = content["annotations"][0]
     content["annotations"].append({
@@ -297,7 +297,7 @@ def test_a_crowd_needs_no_keypoints(crowd, folder, arm, arm_model):
 
 @pytest.mark.parametrize("field", ["bbox", "keypoints", "image_id", "category_id"])
 def test_faulty_labels_are_refused_before_anyone_is_looked_at(field, folder, arm):
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     content = json.loads(labels.read_text())
     del content["annotations"][0][field]
     labels.write_text(json.dumps(content))
@@ -308,14 +308,14 @@ def test_faulty_labels_are_refused_before_anyone_is_looked_at(field, folder, arm
 
 
 def test_a_file_that_cannot_be_written_is_known_before_anyone_is_looked_at(folder, arm, tmp_path):
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     with pytest.raises(FileNotFoundError, match=r"nowhere/found\.json"):
         evaluate_coco(None, images, labels, skeleton=arm, results=tmp_path / "nowhere/found.json", **PREDICT)
 
 
 @pytest.mark.parametrize("content", ["[]", "no JSON"])
 def test_what_is_no_label_file_is_refused(content, folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     labels.write_text(content)
     with pytest.raises(ValueError, match=r"labels\.json is not a COCO label file"):
         evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
@@ -323,7 +323,7 @@ def test_what_is_no_label_file_is_refused(content, folder, arm, arm_model):
 
 def test_labels_with_two_keypoint_categories_are_refused(folder, arm, arm_model):
     """Pose of cats and dogs: AP of the one would count what is found of the other as wrong."""
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     content = json.loads(labels.read_text())
     content["categories"].append({**content["categories"][1], "id": 8, "name": "leg"})
     labels.write_text(json.dumps(content))
@@ -332,13 +332,13 @@ def test_labels_with_two_keypoint_categories_are_refused(folder, arm, arm_model)
 
 
 def test_an_unknown_image_id_is_refused(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     with pytest.raises(ValueError, match=r"`image_ids` must be among the images of .*Not there: \[8, 9\]"):
         evaluate_coco(arm_model, images, labels, skeleton=arm, image_ids=[1, 8, 9], **PREDICT)
 
 
 def test_a_skeleton_that_shares_no_keypoint_with_the_labels_is_refused(folder, photograph_arms):
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     dot = Skeleton("dot", keypoints=["dot"])
     inputs = keras.Input((None, None, 3))
     cells = keras.layers.AveragePooling2D(8)(inputs)[:, None]
@@ -351,7 +351,7 @@ def test_a_skeleton_that_shares_no_keypoint_with_the_labels_is_refused(folder, p
 
 
 def test_the_callback_adds_the_figures_to_the_logs(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE), ([], [ONE], 1))
+    images, labels = folder(seen_as_labeled(ONE), ([], [ONE], 1))
     callback = CocoEvaluation(images, labels, skeleton=arm, every=2, input_size=(240, 320))
     callback.set_model(arm_model)
     callback.set_params({"epochs": 5})
@@ -366,7 +366,7 @@ def test_the_callback_adds_the_figures_to_the_logs(folder, arm, arm_model):
 
 def test_callbacks_listed_after_it_go_by_its_figures(folder, arm, arm_model, tmp_path):
     """At a learning rate of zero the first epoch stays the best, until patience runs out."""
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     model = keras.models.clone_model(arm_model)
     model.set_weights(arm_model.get_weights())
     model.compile(keras.optimizers.SGD(0.0), loss=StageLoss())
@@ -388,7 +388,7 @@ def test_callbacks_listed_after_it_go_by_its_figures(folder, arm, arm_model, tmp
 
 
 def test_the_callback_writes_pictures_for_tensorboard(folder, arm, arm_model, tmp_path):
-    images, labels = folder(*[seen_as_labelled(ONE)] * 3)
+    images, labels = folder(*[seen_as_labeled(ONE)] * 3)
     callback = CocoEvaluation(
         images,
         labels,
@@ -419,7 +419,7 @@ def test_the_callback_refuses_arguments_that_no_one_takes(name, tmp_path):
 
 
 def test_the_callback_refuses_a_network_of_another_skeleton_before_the_training(folder, arm_model):
-    callback = CocoEvaluation(*folder(seen_as_labelled(ONE)), skeleton=COCO_18, input_size=(240, 320))
+    callback = CocoEvaluation(*folder(seen_as_labeled(ONE)), skeleton=COCO_18, input_size=(240, 320))
     callback.set_model(arm_model)
     with pytest.raises(ValueError, match="must give the maps of COCO_18"):
         callback.on_train_begin()
@@ -427,13 +427,13 @@ def test_the_callback_refuses_a_network_of_another_skeleton_before_the_training(
 
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_of_no_one_is_refused(batch_size, folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     with pytest.raises(ValueError, match="`batch_size` must be at least 1"):
         evaluate_coco(arm_model, images, labels, skeleton=arm, batch_size=batch_size)
 
 
 def test_the_callback_refuses_photographs_that_are_missing_before_the_training(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     callback = CocoEvaluation(images, labels, skeleton=arm)
     callback.set_model(arm_model)
     next(images.glob("*.png")).unlink()
@@ -442,7 +442,7 @@ def test_the_callback_refuses_photographs_that_are_missing_before_the_training(f
 
 
 def test_the_callback_refuses_photographs_of_another_size_before_the_training(folder, arm, arm_model):
-    images, labels = folder(seen_as_labelled(ONE))
+    images, labels = folder(seen_as_labeled(ONE))
     callback = CocoEvaluation(images, labels, skeleton=arm)
     callback.set_model(arm_model)
     cv2.imwrite(str(images / "1.png"), np.zeros((120, 160, 3), np.uint8))
@@ -465,11 +465,11 @@ def coco(shared):
 
 @pytest.fixture(scope="module")
 def with_people(coco):
-    labelled = {
+    labeled = {
         row["image_id"] for row in json.loads(coco[1].read_text())["annotations"] if row["category_id"] == 1
     }
-    assert len(labelled) == 40
-    return sorted(labelled)
+    assert len(labeled) == 40
+    return sorted(labeled)
 
 
 def coco_score(shared, labels, results, ids):
@@ -511,7 +511,7 @@ def test_the_trained_network_reaches_its_bar_and_coco_score_agrees(
 def test_all_photographs_count_and_find_no_more_ghosts_than_the_plain_grouping(
     mobilenet, coco, shared, tmp_path
 ):
-    """A ghost is a person found whose OKS with everyone labelled is below 0.1."""
+    """A ghost is a person found whose OKS with everyone labeled is below 0.1."""
     ghosts = []
     for plain in ({}, {"merge_distance": 0, "min_keypoints": 3, "min_peak_score": 0}):
         results = tmp_path / "results.json"
@@ -525,9 +525,9 @@ def test_all_photographs_count_and_find_no_more_ghosts_than_the_plain_grouping(
 
 def count_ghosts(labels, found):
     sigmas = np.array([COCO_18.sigmas[COCO_18.keypoints.index(name)] for name in COCO_KEYPOINTS])
-    labelled = {}
+    labeled = {}
     for row in json.loads(labels.read_text())["annotations"]:
-        labelled.setdefault(row["image_id"], []).append(row)
+        labeled.setdefault(row["image_id"], []).append(row)
 
     def oks(one, other):
         truth, person = np.reshape(one["keypoints"], (17, 3)), np.reshape(other["keypoints"], (17, 3))
@@ -540,6 +540,4 @@ def count_ghosts(labels, found):
         similarity = np.exp(-distance / (2 * (2 * sigmas) ** 2 * one["area"]))
         return similarity[truth[:, 2] > 0].mean()
 
-    return sum(
-        all(oks(one, person) < 0.1 for one in labelled.get(person["image_id"], [])) for person in found
-    )
+    return sum(all(oks(one, person) < 0.1 for one in labeled.get(person["image_id"], [])) for person in found)

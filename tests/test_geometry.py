@@ -62,14 +62,14 @@ def test_a_lit_dot_stays_on_its_coordinates_when_opencv_resizes_and_resizes_back
     resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=interpolation)
     back = cv2.resize(resized, (140, 100), interpolation=cv2.INTER_CUBIC)
 
-    def centre(picture):
+    def center(picture):
         rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]]
         return np.array([(columns * picture).sum(), (rows * picture).sum()]) / picture.sum()
 
     # A resized dot is symmetric to a thousandth of a pixel; half a pixel is what a wrong rule costs.
     expected = geometry.resize_coordinates(np.array([61.3, 42.8]), scale)
-    np.testing.assert_allclose(centre(resized), expected, atol=0.01)
-    np.testing.assert_allclose(centre(back), [61.3, 42.8], atol=0.01)
+    np.testing.assert_allclose(center(resized), expected, atol=0.01)
+    np.testing.assert_allclose(center(back), [61.3, 42.8], atol=0.01)
 
 
 @pytest.mark.parametrize(

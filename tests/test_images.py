@@ -41,11 +41,11 @@ def test_a_path_may_be_text_and_outside_of_ascii(tmp_path, photograph):
 
 
 KINDS = {
-    "grey": lambda rgb: rgb[..., 0],
+    "gray": lambda rgb: rgb[..., 0],
     "RGBA": lambda rgb: np.dstack([rgb, rgb[..., :1] // 2]),
     "16 bits": lambda rgb: rgb.astype(np.uint16) * 257,
     "16 bits, the other byte first": lambda rgb: (rgb.astype(np.uint16) * 257).astype(">u2"),
-    "16 bits and grey": lambda rgb: rgb[..., 0].astype(np.uint16) * 257,
+    "16 bits and gray": lambda rgb: rgb[..., 0].astype(np.uint16) * 257,
     "16 bits and RGBA": lambda rgb: np.dstack([rgb, rgb[..., :1]]).astype(np.uint16) * 257,
 }
 
@@ -53,14 +53,14 @@ KINDS = {
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"16 bits, the other byte first"}))
 def test_files_of_every_kind_become_rgb_of_eight_bits(tmp_path, photograph, kind):
     image = read_image(written(tmp_path / "image.png", KINDS[kind](photograph)))
-    expected = photograph[..., [0, 0, 0]] if "grey" in kind else photograph
+    expected = photograph[..., [0, 0, 0]] if "gray" in kind else photograph
     assert image.dtype == np.uint8
     np.testing.assert_array_equal(image, expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_arrays_of_every_kind_become_rgb(photograph, kind):
-    expected = photograph[..., [0, 0, 0]] if "grey" in kind else photograph
+    expected = photograph[..., [0, 0, 0]] if "gray" in kind else photograph
     np.testing.assert_array_equal(to_rgb(KINDS[kind](photograph)), expected)
 
 
@@ -75,8 +75,8 @@ def test_images_of_pil_become_rgb(mode, photograph):
 
 
 def test_images_of_pil_with_16_bits_are_as_arrays():
-    grey = np.linspace(0, 65535, 16).astype(np.uint16).reshape(4, 4)
-    np.testing.assert_array_equal(to_rgb(Image.fromarray(grey)), to_rgb(grey))
+    gray = np.linspace(0, 65535, 16).astype(np.uint16).reshape(4, 4)
+    np.testing.assert_array_equal(to_rgb(Image.fromarray(gray)), to_rgb(gray))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

@@ -17,7 +17,7 @@ from keras_openpose.synthetic import drawing, scenes, synthetic_people
 from keras_openpose.synthetic import labels as labelling
 from keras_openpose.synthetic import outfit as outfits
 from keras_openpose.synthetic.figure import pose
-from keras_openpose.synthetic.outfit import MATERIALS, sample_colours, sample_outfits
+from keras_openpose.synthetic.outfit import MATERIALS, sample_colors, sample_outfits
 from keras_openpose.synthetic.stances import BUILD
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools
@@ -36,11 +36,11 @@ def many():
     return [(scene, labelling.annotate(scene, n, 1)) for n, scene in enumerate(sampled, 1)]
 
 
-def figure_of(height, outfit, colours, *, limbs=AT_REST, **angles):
+def figure_of(height, outfit, colors, *, limbs=AT_REST, **angles):
     """One person of average build, `height` pixels tall, who stands and faces the viewer without angles."""
     build = dict.fromkeys(BUILD, np.ones(1))
     bones = pose(build, limbs=limbs[None], **{name: np.array([angles.get(name, 0.0)]) for name in ANGLES})
-    return drawing.make_figures(bones, [outfit], colours[None], np.array([height]), -1j)[0]
+    return drawing.make_figures(bones, [outfit], colors[None], np.array([height]), -1j)[0]
 
 
 def scene_of(*people, outfit=0):
@@ -48,7 +48,7 @@ def scene_of(*people, outfit=0):
     tops, crowd = np.zeros(SIZE, np.int32), []
     for x, y, height, angles in people:
         rng = np.random.default_rng(outfit)
-        figure = figure_of(height, sample_outfits(rng, seated=False), sample_colours(rng), **angles)
+        figure = figure_of(height, sample_outfits(rng, seated=False), sample_colors(rng), **angles)
         layer = drawing.draw(figure, np.array([x, y]), SIZE)
         crowd.append(scenes.Person(figure, layer, figure.keypoints + np.array([x, y]), (0.0, 0.0, 0.0)))
         scenes.occupy(tops, layer, len(crowd))
@@ -56,7 +56,7 @@ def scene_of(*people, outfit=0):
 
 
 def keypoints_of(*people, **options):
-    """For each of the people of `scene_of`, its labelled keypoints by name: (x, y, visibility)."""
+    """For each of the people of `scene_of`, its labeled keypoints by name: (x, y, visibility)."""
     annotations = labelling.annotate(scene_of(*people, **options), 1, 1)
     rows = [np.reshape(annotation["keypoints"], (-1, 3)).tolist() for annotation in annotations]
     return [dict(zip(COCO_KEYPOINTS, person, strict=True)) for person in rows]
@@ -155,12 +155,12 @@ def test_a_swung_thigh_and_a_bent_knee_bring_the_ankle_below_a_knee_in_front():
 
 
 def test_no_one_is_drawn_with_a_face_who_has_no_label_of_it():
-    colours = np.zeros((len(MATERIALS), 3))
-    colours[MATERIALS.index("white")] = 255  # of the eyes
+    colors = np.zeros((len(MATERIALS), 3))
+    colors[MATERIALS.index("white")] = 255  # of the eyes
     for heading, eyes in ((0, True), (math.pi, False)):
-        figure = figure_of(150, [outfits._BODY], colours, heading=heading)
+        figure = figure_of(150, [outfits._BODY], colors, heading=heading)
         layer = drawing.draw(figure, np.array([96, 96]), SIZE)
-        assert (layer.colours.max() > 100) == eyes
+        assert (layer.colors.max() > 100) == eyes
 
 
 # Visibility
@@ -229,7 +229,7 @@ def test_the_box_holds_every_visible_keypoint(many):
             keypoints = np.reshape(annotation["keypoints"], (-1, 3))
             places = keypoints[keypoints[:, 2] == 2, :2]
             x, y, width, height = annotation["bbox"]
-            # A box counts from the corners of pixels, a keypoint from their centres.
+            # A box counts from the corners of pixels, a keypoint from their centers.
             assert (places >= (x - 0.5, y - 0.5)).all()
             assert (places <= (x + width - 0.5, y + height - 0.5)).all()
 
@@ -293,7 +293,7 @@ def test_a_folder_lies_on_disk_as_coco_does_and_pycocotools_reads_it(tmp_path):
     assert coco.loadCats(coco.getCatIds("person"))[0]["keypoints"] == list(COCO_KEYPOINTS)
     names = [row["file_name"] for row in coco.loadImgs(coco.getImgIds())]
     written = np.array([cv2.imread(str(folder / name))[..., ::-1] for name in names]).astype(int)
-    # JPEG smooths the noise, which takes 5 grey levels here; red and blue exchanged would take 20.
+    # JPEG smooths the noise, which takes 5 gray levels here; red and blue exchanged would take 20.
     assert np.abs(written - images).mean() < 8
     assert np.abs(written[..., ::-1] - images).mean() > 16
 

@@ -45,7 +45,7 @@ def evaluate_coco(
     """Measure a network on COCO keypoint labels, or on labels of that form.
 
     Every image counts, with or without people, with or without detections: leaving images out would
-    raise AP. How many were evaluated is printed. A labelled keypoint that the skeleton lacks counts as not
+    raise AP. How many were evaluated is printed. A labeled keypoint that the skeleton lacks counts as not
     found; a warning names it.
 
     Args:
@@ -251,11 +251,11 @@ def _look_up(images, annotations, image_ids) -> tuple["COCO", dict, dict[int, Pa
 def _read_photograph(path: Path, record: dict) -> np.ndarray:
     """A photograph, of the size that its labels say: of another, all keypoints would be elsewhere."""
     image = read_image(path)
-    labelled = record.get("height"), record.get("width")
-    known = all(isinstance(side, (int, float)) for side in labelled)
-    if known and tuple(map(int, labelled)) != image.shape[:2]:
+    labeled = record.get("height"), record.get("width")
+    known = all(isinstance(side, (int, float)) for side in labeled)
+    if known and tuple(map(int, labeled)) != image.shape[:2]:
         raise ValueError(
-            f"{path} must be {labelled[0]} high and {labelled[1]} wide, as its labels say. "
+            f"{path} must be {labeled[0]} high and {labeled[1]} wide, as its labels say. "
             f"Received: {image.shape[0]} and {image.shape[1]}."
         )
     return image
@@ -263,13 +263,13 @@ def _read_photograph(path: Path, record: dict) -> np.ndarray:
 
 def _warn_of_lacking(truth: "COCO", category: dict, skeleton: Skeleton, annotations):
     """Warn of keypoints that someone's labels have, and that the network cannot find."""
-    labelled = np.any([person["keypoints"][2::3] > 0 for person in truth.anns.values()], axis=0)
-    names = [name for name, some in zip(category["keypoints"], labelled, strict=True) if some]
+    labeled = np.any([person["keypoints"][2::3] > 0 for person in truth.anns.values()], axis=0)
+    names = [name for name, some in zip(category["keypoints"], labeled, strict=True) if some]
     lacking = [f"`{name}`" for name in names if name not in skeleton.keypoints]
     if 0 < len(lacking) < len(names):
         warnings.warn(
             f"Skeleton {skeleton.name} lacks {', '.join(lacking)}, which lowers AP: the keypoint(s) are "
-            f"labelled in {annotations}, and count as not found.",
+            f"labeled in {annotations}, and count as not found.",
             stacklevel=3,
         )
 
@@ -298,7 +298,7 @@ def _read_truth(path: str | os.PathLike) -> tuple["COCO", dict]:
         person.setdefault("num_keypoints", int((person["keypoints"][2::3] > 0).sum()))
         person["area"] = person.get("area") or person["bbox"][2] * person["bbox"][3]
     if not any(person["num_keypoints"] for person in labels["annotations"]):
-        raise ValueError(f"{path} must hold someone with labelled keypoints, or nothing can be measured.")
+        raise ValueError(f"{path} must hold someone with labeled keypoints, or nothing can be measured.")
     truth = COCO()
     truth.dataset = labels
     with contextlib.redirect_stdout(io.StringIO()):

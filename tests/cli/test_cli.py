@@ -262,14 +262,14 @@ def test_mistakes_in_the_arguments_are_told_with_exit_code_2(capsys, arguments, 
     assert complaint in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_presets_tell_network_weights_licence_and_ap(run):
+def test_presets_tell_network_weights_license_and_ap(run):
     code, output, _ = run("presets")
     assert code == 0
     for preset in PRESETS.values():
         for told in (
             preset.name,
             preset.network,
-            preset.licence,
+            preset.license,
             preset.ap or "",
             preset.ap_protocol,
             *(download.url for download in preset.downloads),

@@ -35,7 +35,7 @@ def lit(size, x, y):
     return np.repeat(np.rint(dot)[..., None], 3, axis=2).astype(np.uint8)
 
 
-def centre_of_light(image):
+def center_of_light(image):
     light = image[..., 0].astype(float)
     rows, columns = np.indices(light.shape)
     return np.array([(columns * light).sum(), (rows * light).sum()]) / light.sum()
@@ -49,7 +49,7 @@ def test_a_lit_dot_moves_with_its_keypoint(seed):
     expected = transform(tf.constant(affine), tf.constant([point])).numpy()[0]
     np.testing.assert_allclose(expected, applied(affine, point), rtol=1e-5)
     # A tenth of a pixel: 8-bit rounding of the dot's foot. Half a pixel, the usual mistake, is far beyond.
-    np.testing.assert_allclose(centre_of_light(moved), expected, atol=0.1)
+    np.testing.assert_allclose(center_of_light(moved), expected, atol=0.1)
 
 
 def test_the_warp_is_that_of_opencv():
@@ -63,7 +63,7 @@ def test_the_warp_is_that_of_opencv():
         source = pixels @ from_input[:, :2].T + from_input[:, 2]
         inside = ((source > 1) & (source < (68, 88))).all(axis=-1)  # OpenCV mixes the border in
         assert inside.sum() > 500
-        # Rounding, and OpenCV's coordinates in 1/32 of a pixel, where neighbours differ by up to 17.
+        # Rounding, and OpenCV's coordinates in 1/32 of a pixel, where neighbors differ by up to 17.
         np.testing.assert_allclose(ours[inside].astype(int), theirs[inside], atol=1)
 
 
@@ -186,13 +186,13 @@ def test_a_fitted_photograph_keeps_its_edges(image_size):
     np.testing.assert_allclose(end, np.rint(end + 0.5) - 0.5, atol=1e-4)  # whole pixels
 
 
-# Colours
+# Colors
 
 
 def test_jitter_stays_within_its_strength():
-    grey = tf.fill((8, 8, 3), tf.constant(100, tf.uint8))
-    means = np.array([jitter_color(grey, (seed, 0), 0.2).numpy().mean() for seed in range(200)])
-    # Of one grey, contrast and saturation leave all as it is; brightness adds up to a fifth of 255.
+    gray = tf.fill((8, 8, 3), tf.constant(100, tf.uint8))
+    means = np.array([jitter_color(gray, (seed, 0), 0.2).numpy().mean() for seed in range(200)])
+    # Of one gray, contrast and saturation leave all as it is; brightness adds up to a fifth of 255.
     assert means.min() == pytest.approx(100 - 51, abs=3)
     assert means.max() == pytest.approx(100 + 51, abs=3)
 

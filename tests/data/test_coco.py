@@ -74,7 +74,7 @@ def test_keypoints_are_matched_by_name(write, arm):
     np.testing.assert_array_equal(one.areas, [900])
 
 
-def test_derived_keypoints_need_not_be_labelled(write):
+def test_derived_keypoints_need_not_be_labeled(write):
     skeleton = Skeleton(
         "upper arm",
         keypoints=("biceps", "elbow", "shoulder"),
@@ -226,8 +226,8 @@ REFUSED = {
     ),
     "a keypoint that the labels lack": (
         lambda labels: labels["categories"][1].update(keypoints=["wrist", "shoulder", "hand", "tattoo"]),
-        r"Every keypoint of skeleton arm must be labelled in .*labels\.json or derived\. Lacking: elbow\. "
-        r"Labelled in category 7: wrist, shoulder, hand, tattoo\.",
+        r"Every keypoint of skeleton arm must be labeled in .*labels\.json or derived\. Lacking: elbow\. "
+        r"Labeled in category 7: wrist, shoulder, hand, tattoo\.",
     ),
 }
 

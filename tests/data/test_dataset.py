@@ -25,7 +25,7 @@ LEFT_RIGHT = Skeleton("pair", keypoints=("left", "middle", "right"), flips=[("le
 STILL = Augmentation(scale=(1, 1), rotation=0, shift=0, flip=0)
 
 
-def grey_sample(brightness, size=(80, 120), **fields):
+def gray_sample(brightness, size=(80, 120), **fields):
     """A photograph of one brightness, by which it is known again, and an arm of 50 pixels."""
     keypoints = [[(40, 20), (60, 45), (45, 75)]]
     return PoseSample(np.full((*size, 3), brightness, np.uint8), keypoints, **fields)
@@ -33,7 +33,7 @@ def grey_sample(brightness, size=(80, 120), **fields):
 
 @pytest.fixture
 def samples():
-    return [grey_sample(10 * n) for n in range(1, 8)]
+    return [gray_sample(10 * n) for n in range(1, 8)]
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def files(tmp_path):
     for n in range(1, 5):
         paths.append(tmp_path / f"{n}.jpg")
         cv2.imwrite(str(paths[-1]), np.full((80, 120, 3), 10 * n, np.uint8))
-    return [PoseSample(path, grey_sample(0).keypoints, image_id=n) for n, path in enumerate(paths, 1)]
+    return [PoseSample(path, gray_sample(0).keypoints, image_id=n) for n, path in enumerate(paths, 1)]
 
 
 def seen(dataset):
@@ -171,17 +171,17 @@ def test_mirroring_exchanges_left_and_right():
 
 def test_ignored_regions_are_masked_where_they_are(arm):
     square = np.array([(32, 16), (64, 16), (64, 48), (32, 48)])
-    sample = grey_sample(9, size=SIZE, ignore=[square])
+    sample = gray_sample(9, size=SIZE, ignore=[square])
     _, _, mask = next(iter(pose_dataset([sample], skeleton=arm, input_size=SIZE, augment=False)))
     expected = np.ones((8, 12))
     expected[2:6, 4:8] = 0
     np.testing.assert_array_equal(mask[0], expected)
 
 
-def test_jitter_changes_the_colours(arm):
+def test_jitter_changes_the_colors(arm):
     for jitter, brightnesses in ((0.3, 7), (0.0, 1)):
         augmentation = replace(STILL, color_jitter=jitter)
-        dataset = pose_dataset([grey_sample(100)] * 8, skeleton=arm, input_size=SIZE, augment=augmentation)
+        dataset = pose_dataset([gray_sample(100)] * 8, skeleton=arm, input_size=SIZE, augment=augmentation)
         assert len({int(image[20, 20, 0]) for images, *_ in dataset for image in images}) >= brightnesses
 
 
@@ -311,7 +311,7 @@ def test_photographs_are_turned_upright_as_read_image_does(augment, cache, arm, 
 
 def test_labels_of_the_stored_size_of_a_turned_photograph_are_refused(arm, write_turned, tmp_path):
     path = write_turned(tmp_path / "turned.jpg", np.zeros((80, 120, 3), np.uint8), 6)
-    sample = PoseSample(path, grey_sample(0).keypoints, size=(120, 80))
+    sample = PoseSample(path, gray_sample(0).keypoints, size=(120, 80))
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"of the size that its labels say.*turned\.jpg"):
         list(pose_dataset([sample], skeleton=arm, input_size=SIZE))
 
@@ -343,7 +343,7 @@ def test_a_format_that_tensorflow_does_not_read_is_said_before_training(size, su
         ".ppm": b"P6\n",
     }
     path.write_bytes(beginnings[suffix] + bytes(100))
-    sample = PoseSample(path, grey_sample(0).keypoints, image_id=1, size=size)
+    sample = PoseSample(path, gray_sample(0).keypoints, image_id=1, size=size)
     message = rf"cannot be read: .*1\{suffix} \(id 1\): .*Save it as JPEG or PNG\."
     with pytest.raises(ValueError, match=message):
         pose_dataset([sample], skeleton=arm, input_size=SIZE)

@@ -113,13 +113,13 @@ def test_only_the_part_in_sight_is_read(path):
 def test_at_and_beyond_the_border_there_is_grey(path, middle):
     image, pixels = seen(path, affine(1.0, middle=middle))
     assert min(pixels.shape) > 0
-    grey = (image == 128).all(axis=-1)
+    gray = (image == 128).all(axis=-1)
     if middle in [(-500, 150), (203, 900)]:
-        assert grey.all()
+        assert gray.all()
     else:  # the corner of the photograph lies in the middle of the input
         half = np.s_[:31, :47] if middle == (0, 0) else np.s_[33:, 49:]
-        assert grey[half].all()
-        assert grey.mean() == pytest.approx(0.75, abs=0.02)
+        assert gray[half].all()
+        assert gray.mean() == pytest.approx(0.75, abs=0.02)
 
 
 def test_contents_are_read_as_the_file_is(path):
@@ -129,7 +129,7 @@ def test_contents_are_read_as_the_file_is(path):
 
 
 def test_a_grey_photograph_has_three_channels(tmp_path, photograph):
-    path = str(tmp_path / "grey.jpg")
+    path = str(tmp_path / "gray.jpg")
     cv2.imwrite(path, photograph[..., 0])
     image, _ = seen(path, affine(1.0))
     assert image.shape == (*SIZE, 3)
@@ -137,7 +137,7 @@ def test_a_grey_photograph_has_three_channels(tmp_path, photograph):
 
 
 @pytest.mark.parametrize("size", [(407, 301), (300, 407), (150, 203)], ids=["turned", "one row", "half"])
-def test_a_photograph_of_another_size_than_labelled_is_refused(path, size):
+def test_a_photograph_of_another_size_than_labeled_is_refused(path, size):
     with pytest.raises(tf.errors.InvalidArgumentError, match="not of the size that its labels say"):
         seen(path, affine(0.2), size=size)
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from keras_openpose import COCO_18, PoseSample, Skeleton
-from keras_openpose.data.samples import fewest_keypoints, fill_derived, people_to_centre, report_problems
+from keras_openpose.data.samples import fewest_keypoints, fill_derived, people_to_center, report_problems
 
 NAN = (np.nan, np.nan)
 BLACK = np.zeros((60, 80, 3), np.uint8)
 
 
-def test_boxes_and_areas_are_those_around_the_labelled_keypoints():
+def test_boxes_and_areas_are_those_around_the_labeled_keypoints():
     sample = PoseSample("a.jpg", [[(10, 20), (40, 80), NAN], [(5, 5), NAN, NAN]])
     np.testing.assert_array_equal(sample.boxes, [[10, 20, 30, 60], [5, 5, 0, 0]])
     np.testing.assert_array_equal(sample.areas, [1800, 0])
@@ -57,11 +57,11 @@ REFUSED = {
     "keypoints with visibility": ({"keypoints": [[(1, 2, 2)]]}, r"Received: \(1, 1, 3\)"),
     "a person without keypoints": (
         {"keypoints": [[(1, 2)], [NAN]]},
-        r"Every person of a\.jpg \(id 7\) must have a labelled keypoint.*Without: \[1\]",
+        r"Every person of a\.jpg \(id 7\) must have a labeled keypoint.*Without: \[1\]",
     ),
     "a keypoint at infinity": (
         {"keypoints": [[(1, 2)], [(np.inf, 4)]]},
-        r"`keypoints` of a\.jpg \(id 7\) must be finite, NaN where unlabelled\. Received: inf",
+        r"`keypoints` of a\.jpg \(id 7\) must be finite, NaN where unlabeled\. Received: inf",
     ),
     "a region of two corners": (
         {"keypoints": [[(1, 2)]], "ignore": [np.zeros((2, 2))]},
@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_refused(fields, message):
 
 
 @pytest.mark.parametrize(
-    "image", [np.zeros((60, 80, 3)), np.zeros((60, 80), np.uint8)], ids=["float", "grey"]
+    "image", [np.zeros((60, 80, 3)), np.zeros((60, 80), np.uint8)], ids=["float", "gray"]
 )
 def test_an_array_that_is_not_rgb_of_8_bits_is_refused(image):
     with pytest.raises(ValueError, match=r"must be `uint8` RGB of shape \(height, width, 3\)\. Received:"):
@@ -104,21 +104,21 @@ def test_an_array_with_channels_first_is_told_what_to_write():
 SIX = Skeleton("six", keypoints=list("abcdef"))
 
 
-def person(labelled, *, x=0.0):
+def person(labeled, *, x=0.0):
     """A person with the first so many of six keypoints."""
     points = np.full((6, 2), np.nan)
-    points[:labelled] = np.linspace((x, 0), (x + 50, 100), 6)[:labelled]
+    points[:labeled] = np.linspace((x, 0), (x + 50, 100), 6)[:labeled]
     return points
 
 
-def centred(people, skeleton=SIX, **fields):
+def centerd(people, skeleton=SIX, **fields):
     sample = PoseSample("a.jpg", people, **fields)
-    return people_to_centre(sample, skeleton, min_keypoints=5, min_area=32**2)
+    return people_to_center(sample, skeleton, min_keypoints=5, min_area=32**2)
 
 
-def test_people_need_five_labelled_keypoints():
+def test_people_need_five_labeled_keypoints():
     boxes = [[0, 0, 50, 100], [200, 0, 50, 100], [400, 0, 50, 100]]
-    assert centred([person(4), person(5), person(6)], boxes=boxes) == [1, 2]
+    assert centerd([person(4), person(5), person(6)], boxes=boxes) == [1, 2]
 
 
 @pytest.mark.parametrize(("count", "fewest"), [(1, 1), (2, 1), (3, 2), (5, 3), (6, 3), (9, 5), (17, 5)])
@@ -134,18 +134,18 @@ def test_derived_keypoints_do_not_count():
     with_derived = person(4)
     with_derived[5] = (5, 5)
     box = {"boxes": [[0, 0, 50, 100]]}
-    assert centred([with_derived], skeleton, **box) == []
-    assert centred([with_derived], SIX, **box) == [0]
+    assert centerd([with_derived], skeleton, **box) == []
+    assert centerd([with_derived], SIX, **box) == [0]
 
 
 def test_people_need_an_area_of_32_pixels_squared():
     people = [person(6), person(6, x=500)]
-    assert centred(people, areas=[32**2 - 1, 32**2]) == [1]
+    assert centerd(people, areas=[32**2 - 1, 32**2]) == [1]
 
 
 def test_people_keep_a_distance_from_those_chosen_before():
     """0.3 of the longer side of the earlier box, 100: 30 pixels between middles."""
-    assert centred([person(6), person(6, x=29), person(6, x=31), person(6, x=60)]) == [0, 2]
+    assert centerd([person(6), person(6, x=29), person(6, x=31), person(6, x=60)]) == [0, 2]
 
 
 # Derived keypoints
@@ -158,7 +158,7 @@ def test_the_neck_is_put_midway_between_the_shoulders():
     people[:2, index("right_shoulder")] = (30, 60)
     people[1, index("neck")] = (1, 2)
     necks = fill_derived(people, COCO_18)[:, index("neck")]
-    np.testing.assert_array_equal(necks, [(20, 40), (1, 2), NAN])  # between, as labelled, unknown
+    np.testing.assert_array_equal(necks, [(20, 40), (1, 2), NAN])  # between, as labeled, unknown
     assert np.isnan(people[0, index("neck")]).all()  # what was given is left as it was
 
 

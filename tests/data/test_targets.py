@@ -251,7 +251,7 @@ def test_drawn_decoded_and_scored_real_people_reach_the_ap_of_maps_drawn_apart(s
 
     ours, theirs = ap(lambda keypoints, ideal: draw(keypoints)), ap(lambda keypoints, ideal: ideal)
     assert theirs > 88
-    # They differ in keypoints labelled outside of their image, which count as unlabelled here.
+    # They differ in keypoints labeled outside of their image, which count as unlabeled here.
     assert ours == pytest.approx(theirs, abs=0.3)
     half_a_cell_off = ap(lambda keypoints, ideal: draw(keypoints + 4))
     assert half_a_cell_off < ours - 10

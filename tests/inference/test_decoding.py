@@ -65,7 +65,7 @@ def test_two_equal_cells_are_a_peak_between_them():
     np.testing.assert_allclose(poses.scores, [[(NEAR + FAR) * NEAR]], rtol=1e-6)
 
 
-def test_a_peak_leans_towards_the_higher_neighbour():
+def test_a_peak_leans_towards_the_higher_neighbor():
     heatmap = np.zeros((6, 9))
     heatmap[2, 3], heatmap[2, 4] = 1, 0.6
     # The places 2.75, 3.25 and 3.75 of the enlarged map, half a cell apart, and the parabola through them.

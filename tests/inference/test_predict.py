@@ -87,9 +87,9 @@ def test_maps_are_enlarged_by_the_exact_ratio_whatever_size_that_rounds_to():
     resized = _resize_maps(maps, ratio, (20, 13))
     assert resized.shape == (13, 20, 5)
     rows, columns = np.mgrid[:13, :20]
-    centre = [(grid * resized[..., 0]).sum() / resized[..., 0].sum() for grid in (columns, rows)]
+    center = [(grid * resized[..., 0]).sum() / resized[..., 0].sum() for grid in (columns, rows)]
     # The size of the result instead of the ratio would move the blob by 0.1 and 0.2 cells.
-    np.testing.assert_allclose(centre, [(10.2 + 0.5) * 1.13 - 0.5, (6.4 + 0.5) * 1.07 - 0.5], atol=0.02)
+    np.testing.assert_allclose(center, [(10.2 + 0.5) * 1.13 - 0.5, (6.4 + 0.5) * 1.07 - 0.5], atol=0.02)
     cut = _resize_maps(maps, ratio, (9, 8))
     np.testing.assert_array_equal(cut, resized[:8, :9])
 
@@ -410,10 +410,10 @@ def test_arrays_of_every_kind_give_the_same_people(kind, arm, arm_model, photogr
 
 
 def test_grey_arrays_are_seen_in_all_three_channels(arm, arm_model, photograph_arms):
-    grey = photograph_arms((240, 320), ARMS).max(axis=-1)
-    expected = predict_poses(arm_model, np.dstack([grey] * 3), skeleton=arm)
+    gray = photograph_arms((240, 320), ARMS).max(axis=-1)
+    expected = predict_poses(arm_model, np.dstack([gray] * 3), skeleton=arm)
     assert len(expected) > 0
-    for image in (grey, grey[..., None]):
+    for image in (gray, gray[..., None]):
         found = predict_poses(arm_model, image, skeleton=arm)
         np.testing.assert_array_equal(found.keypoints, expected.keypoints)
 

@@ -61,7 +61,7 @@ def test_a_video_comes_back_with_its_frames_rate_and_colors(tmp_path, fps):
     video.check_complete()
     assert len(frames) == 12
     for frame, color in zip(frames, COLORS * 3, strict=True):
-        # MPEG-4 keeps plain colours to a few levels; swapped channels would differ by 160.
+        # MPEG-4 keeps plain colors to a few levels; swapped channels would differ by 160.
         np.testing.assert_allclose(frame.mean(axis=(0, 1)), color, atol=12)
     assert [path.name for path in tmp_path.iterdir()] == ["colors.mp4"]
 

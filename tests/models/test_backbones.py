@@ -79,7 +79,7 @@ def test_imagenet_weights_give_what_the_original_gives_on_its_own_input(
     ours = features_of(name)
     load_imagenet_weights(ours, name)
     difference = np.abs(np.asarray(ours(image)) - expected)
-    # VGG pads with grey here and with the mean colour there, which its ten convolutions carry 50 pixels,
+    # VGG pads with gray here and with the mean color there, which its ten convolutions carry 50 pixels,
     # seven cells, inwards: only the middle is compared.
     inner = slice(7, 13) if border_differs else slice(None)
     assert difference[:, inner, inner].max() <= 1e-4 * np.abs(expected).max()

@@ -183,7 +183,7 @@ def test_a_loss_of_ones_own_and_one_for_each_map_are_taken():
 
 @pytest.fixture(scope="module")
 def lamps():
-    """A data set of lamps on grey."""
+    """A data set of lamps on gray."""
     sample = ko.PoseSample(
         np.full((64, 64, 3), 128, np.uint8),
         [[[32, 60], [20, 40], [44, 40], [32, 20], [32, 8]]],

@@ -56,9 +56,9 @@ def assert_equal(model, other):
         np.testing.assert_array_equal(np.asarray(weight), np.asarray(expected))
 
 
-def test_a_file_is_downloaded_and_converted_once_and_its_licence_told_once(server, capsys):
+def test_a_file_is_downloaded_and_converted_once_and_its_license_told_once(server, capsys):
     model = from_preset(NAME)
-    assert f"Weights of {NAME}, licence: Apache-2.0" in capsys.readouterr().out
+    assert f"Weights of {NAME}, license: Apache-2.0" in capsys.readouterr().out
     (server / "graph_opt.pb").unlink()
     assert_equal(from_preset(NAME), model)
     assert_equal(mobilenet_openpose("v2_small", weights=NAME), model)
@@ -125,7 +125,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
 @pytest.mark.parametrize("name", list_presets())
 def test_every_preset_says_whose_it_is_and_where_it_is(name):
     preset = PRESETS[name]
-    assert preset.licence
+    assert preset.license
     assert preset.ap_protocol
     assert preset.downloads or name in ("demo_synthetic", "efficientnet_lite0_coco")  # in the package
     for download in preset.downloads:
@@ -212,10 +212,10 @@ def test_an_output_of_another_format_is_told_before_the_work(tmp_path):
         convert_weights("nowhere.pb", NAME, "mine.pb")
 
 
-def test_the_command_converts_and_tells_the_licence(graph, tmp_path, capsys):
+def test_the_command_converts_and_tells_the_license(graph, tmp_path, capsys):
     output = str(tmp_path / "mine.keras")
     assert main(["convert", str(graph), "--preset", NAME, "-o", output]) == 0
-    assert capsys.readouterr().out.startswith(f"{output}: {NAME}, licence: Apache-2.0")
+    assert capsys.readouterr().out.startswith(f"{output}: {NAME}, license: Apache-2.0")
     assert_equal(keras.models.load_model(output), from_preset(NAME, file=graph))
 
 

@@ -21,7 +21,7 @@ SIZE = (368, 432)  # that the network was trained with
 
 @pytest.fixture(scope="module")
 def model():
-    """Random weights, those of the normalisation not left at 1 and 0."""
+    """Random weights, those of the normalization not left at 1 and 0."""
     keras.utils.set_random_seed(0)
     model = mobilenet_openpose()
     rng = np.random.default_rng(0)
@@ -95,7 +95,7 @@ def test_the_variance_of_an_even_map_is_zero_not_less():
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_an_image_of_one_colour_gives_finite_maps(value, model):
+def test_an_image_of_one_color_gives_finite_maps(value, model):
     maps = model(np.full((1, 64, 96, 3), value, "float32"))
     assert all(np.isfinite(np.asarray(maps[name])).all() for name in MAPS)
 

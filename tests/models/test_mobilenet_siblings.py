@@ -10,10 +10,10 @@ IMAGES = np.random.default_rng(1).integers(0, 256, (1, 64, 96, 3)).astype("float
 # Float32 sums of up to a thousand products, through 70 layers: measured 2.5e-5 of the largest value.
 SAME = 1e-4
 FORMS = [
-    ("v2_large", "normalised"),
+    ("v2_large", "normalized"),
     ("v2_large", "folded"),
     ("v2_large", "frozen"),
-    ("thin", "normalised"),
+    ("thin", "normalized"),
     ("thin", "folded"),
     ("thin", "frozen"),
 ]
@@ -64,7 +64,7 @@ def test_folding_leaves_kernels_and_offsets(variant, parameters):
     assert mobilenet_openpose(variant).count_params() == sum(kept) == parameters
 
 
-def test_a_backbone_normalised_by_the_statistics_of_the_training_is_an_error_not_another_network(tmp_path):
+def test_a_backbone_normalized_by_the_statistics_of_the_training_is_an_error_not_another_network(tmp_path):
     graph = published_graph(random_values(0), "v2_large")
     mean = graph.node.add(name="MobilenetV2/Conv/BatchNorm/moving_mean", op="Const")
     mean.attr["value"].tensor.CopyFrom(graph.node[1].attr["value"].tensor)

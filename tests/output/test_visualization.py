@@ -52,7 +52,7 @@ def lit(picture):
 
 
 @pytest.mark.parametrize("skeleton", [COCO_18, BODY_25], ids=lambda skeleton: skeleton.name)
-def test_a_pixel_on_a_limb_has_the_colour_of_the_limb(skeleton):
+def test_a_pixel_on_a_limb_has_the_color_of_the_limb(skeleton):
     drawn = [limb for limb in skeleton.limbs if limb not in skeleton.auxiliary_limbs]
     for limb in drawn:
         person = np.full((1, skeleton.num_keypoints, 2), np.nan)
@@ -62,7 +62,7 @@ def test_a_pixel_on_a_limb_has_the_colour_of_the_limb(skeleton):
         np.testing.assert_allclose(picture[60, 80], color_of(skeleton.limbs.index(limb), skeleton), atol=1)
 
 
-def test_every_person_has_the_same_colours(arm):
+def test_every_person_has_the_same_colors(arm):
     people = [[(10, 20), (80, 20), (150, 20)], [(10, 100), (80, 100), (150, 100)]]
     picture = draw_poses(BLACK, poses_of(people, arm), thickness=5)
     for x in (45, 115):
@@ -265,8 +265,8 @@ def test_drawing_gives_a_new_picture_and_leaves_the_photograph_alone(draw):
     [
         pytest.param(lambda rgb: rgb.astype(np.float32), id="float"),
         pytest.param(lambda rgb: rgb.astype(np.float64) + 0.3, id="float between the numbers"),
-        pytest.param(lambda rgb: rgb[..., 0], id="grey"),
-        pytest.param(lambda rgb: rgb[..., :1], id="grey with a channel axis"),
+        pytest.param(lambda rgb: rgb[..., 0], id="gray"),
+        pytest.param(lambda rgb: rgb[..., :1], id="gray with a channel axis"),
         pytest.param(lambda rgb: np.dstack([rgb, rgb[..., 0]]), id="RGBA"),
         pytest.param(lambda rgb: rgb.astype(np.uint16) * 257, id="16 bits"),
         pytest.param(lambda rgb: rgb[:, ::-1][:, ::-1], id="a view"),
@@ -275,8 +275,8 @@ def test_drawing_gives_a_new_picture_and_leaves_the_photograph_alone(draw):
     ],
 )
 def test_photographs_of_every_kind_are_drawn_on(draw, change):
-    grey = np.random.default_rng(0).integers(0, 256, (120, 160, 1)).astype(np.uint8).repeat(3, axis=-1)
-    np.testing.assert_array_equal(draw(change(grey)), draw(grey))
+    gray = np.random.default_rng(0).integers(0, 256, (120, 160, 1)).astype(np.uint8).repeat(3, axis=-1)
+    np.testing.assert_array_equal(draw(change(gray)), draw(gray))
 
 
 @pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
@@ -296,7 +296,7 @@ def test_what_is_no_image_is_refused(draw):
 
 
 @pytest.mark.parametrize("keypoint", [0, 7, 17])
-def test_a_lit_cell_of_a_heatmap_lights_its_pixels_in_the_colour_of_its_keypoint(keypoint):
+def test_a_lit_cell_of_a_heatmap_lights_its_pixels_in_the_color_of_its_keypoint(keypoint):
     heatmaps = np.zeros((15, 20, 19))
     heatmaps[4, 11, keypoint] = 1
     picture = draw_heatmaps(BLACK, heatmaps)
@@ -324,7 +324,7 @@ def test_heights_beyond_0_and_1_are_cut_off():
     np.testing.assert_array_equal(picture[50, 140], (100, 100, 100))
 
 
-def test_half_a_height_is_half_of_the_colour():
+def test_half_a_height_is_half_of_the_color():
     heatmaps = np.full((15, 20, 2), 0.5)
     np.testing.assert_allclose(draw_heatmaps(BLACK + 101, heatmaps)[50, 20], (178, 63, 63), atol=1)
 

@@ -30,7 +30,7 @@ def samples():
     """Two drawn photographs: of three people who overlap, with a region to ignore; of one, smaller."""
     random = np.random.default_rng(0)
     crowd = random.uniform(15, 95, (3, 18, 2)).astype(np.float32)
-    crowd[0, 3:6], crowd[1, 1] = np.nan, np.nan  # a neck between labelled shoulders, for one
+    crowd[0, 3:6], crowd[1, 1] = np.nan, np.nan  # a neck between labeled shoulders, for one
     region = np.array([(20, 30), (70, 25), (60, 80)], float)
     alone = random.uniform(8, 50, (1, 18, 2)).astype(np.float32)
     images = [
@@ -140,11 +140,11 @@ def test_the_person_lies_where_the_numbers_say(trainer):
     (affine,) = keras.ops.convert_to_numpy(device_training.random_affines(boxes, uniform, SIZE, ranges))
     scale = 0.5 * SIZE[0] / 40  # the person is half as tall as the crop
     np.testing.assert_allclose(affine[:, :2], [[-scale, 0], [0, scale]], atol=1e-5)
-    centre = affine @ (25, 40, 1)
-    np.testing.assert_allclose(centre, [(SIZE[1] - 1) / 2 + 10, (SIZE[0] - 1) / 2], atol=1e-4)
+    center = affine @ (25, 40, 1)
+    np.testing.assert_allclose(center, [(SIZE[1] - 1) / 2 + 10, (SIZE[0] - 1) / 2], atol=1e-4)
 
 
-def test_colours_change_as_tensorflow_changes_them():
+def test_colors_change_as_tensorflow_changes_them():
     image = np.random.default_rng(0).uniform(60, 190, (1, 8, 8, 3)).astype(np.float32)
     for changes, other in (
         ((0.1, 0, 0), tf.image.adjust_brightness(image, 25.5)),

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SITE = "https://keras-openpose.github.io/keras-openpose/"
 REPOSITORY = "https://github.com/keras-openpose/keras-openpose/blob/main/"
 RAW = "https://raw.githubusercontent.com/keras-openpose/keras-openpose/main/"
-# Width, colours of the system, and what the theme calls them. Colours change no layout.
+# Width, colors of the system, and what the theme calls them. Colors change no layout.
 SCREENS = [(1280, "light", "default"), (390, "dark", "slate")]
 
 

@@ -1,4 +1,4 @@
-"""Optimisers: Caffe's rule by hand, learning rates of layers, warm-up."""
+"""Optimizers: Caffe's rule by hand, learning rates of layers, warm-up."""
 
 import re
 

@@ -12,5 +12,5 @@ def run(options: argparse.Namespace) -> int:
     problems = Problems()
     with problems.at(options.source):
         convert_weights(options.source, options.preset, options.output)
-        print(f"{options.output}: {options.preset}, licence: {PRESETS[options.preset].licence}")
+        print(f"{options.output}: {options.preset}, license: {PRESETS[options.preset].license}")
     return problems.exit_code

@@ -117,7 +117,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_train(commands)
     _add_convert(commands)
-    _add_command(commands, "presets", "list the published weights: network, size, licence, AP")
+    _add_command(commands, "presets", "list the published weights: network, size, license, AP")
     _add_demo(commands)
     return parser
 

@@ -6,7 +6,7 @@ from keras_openpose.models.presets import PRESETS
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what there is, from where, under which licence and how good it is said to be."""
+    """Print what there is, from where, under which license and how good it is said to be."""
     rows = [("PRESET", "NETWORK", "SKELETON", "WEIGHTS", "AP")]
     for preset in PRESETS.values():
         arguments = ", ".join(f"{key}={value!r}" for key, value in preset.arguments.items())
@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     for line, preset in zip(lines[1:], PRESETS.values(), strict=True):
         print(line)
         print(f"  AP       {preset.ap_protocol}")
-        print(f"  licence  {preset.licence}")
+        print(f"  license  {preset.license}")
         print(f"  weights  {preset.formats}")
         for download in preset.downloads:
             print(f"           {download.url}")

@@ -15,7 +15,7 @@ from keras_openpose.output.visualization import draw_poses
 from keras_openpose.poses import Poses, WholeBody
 from keras_openpose.writing import write_image, write_whole
 
-# Other kinds of images, which hold no colours or which OpenCV only reads, become PNG.
+# Other kinds of images, which hold no colors or which OpenCV only reads, become PNG.
 _PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 

@@ -118,8 +118,8 @@ def _keypoint_categories(labels: dict, path, skeleton: Skeleton) -> dict[int, li
     for number, names in categories.items():
         if lacking := wanted - set(names):
             raise ValueError(
-                f"Every keypoint of skeleton {skeleton.name} must be labelled in {path} or derived. "
-                f"Lacking: {', '.join(sorted(lacking))}. Labelled in category {number}: {', '.join(names)}."
+                f"Every keypoint of skeleton {skeleton.name} must be labeled in {path} or derived. "
+                f"Lacking: {', '.join(sorted(lacking))}. Labeled in category {number}: {', '.join(names)}."
             )
     return categories
 
@@ -185,9 +185,9 @@ def _keypoints(person: dict, order: list[int], record: dict) -> np.ndarray:
     rows = person["keypoints"].reshape(-1, 3)
     places, limits = rows[:, :2], (record["width"], record["height"])
     # Visibility 1 (hidden but labeled) and 2 (visible) are trained alike, as in CMU's code and all others.
-    labelled = (rows[:, 2] > 0) & ((places >= 0) & (places < limits)).all(axis=1)
+    labeled = (rows[:, 2] > 0) & ((places >= 0) & (places < limits)).all(axis=1)
     points = np.full((len(rows) + 1, 2), np.nan, np.float32)
-    points[:-1][labelled] = places[labelled]
+    points[:-1][labeled] = places[labeled]
     return points[order]
 
 

@@ -30,7 +30,7 @@ from keras_openpose.data.samples import (
     PoseSample,
     fewest_keypoints,
     fill_derived,
-    people_to_centre,
+    people_to_center,
     report_problems,
 )
 from keras_openpose.data.targets import heatmap_targets, paf_targets
@@ -222,7 +222,7 @@ class _Table(NamedTuple):
 
 def _choose_people(samples, skeleton, **least) -> list[list[int]]:
     """The people of each sample who get a crop. Says how many they are, and how many are left out."""
-    chosen = [people_to_centre(sample, skeleton, **least) for sample in samples]
+    chosen = [people_to_center(sample, skeleton, **least) for sample in samples]
     people, crops = sum(len(sample.keypoints) for sample in samples), sum(map(len, chosen))
     rule = (
         f"at least {least['min_keypoints']} labeled keypoints (`min_keypoints`), an area of at least "

@@ -65,12 +65,12 @@ class PoseSample:
                 f"`keypoints` of {self} must have shape (people, keypoints, 2). Received: {keypoints.shape}."
             )
         if np.isinf(keypoints).any():
-            raise ValueError(f"`keypoints` of {self} must be finite, NaN where unlabelled. Received: inf.")
-        unlabelled = np.isnan(keypoints).any(-1)
-        if unlabelled.all(-1).any():
+            raise ValueError(f"`keypoints` of {self} must be finite, NaN where unlabeled. Received: inf.")
+        unlabeled = np.isnan(keypoints).any(-1)
+        if unlabeled.all(-1).any():
             raise ValueError(
-                f"Every person of {self} must have a labelled keypoint; the outline of one without belongs "
-                f"into `ignore`. Without: {np.flatnonzero(unlabelled.all(-1)).tolist()}."
+                f"Every person of {self} must have a labeled keypoint; the outline of one without belongs "
+                f"into `ignore`. Without: {np.flatnonzero(unlabeled.all(-1)).tolist()}."
             )
         for region in self.ignore:
             if not isinstance(region, dict) and (np.shape(region)[1:] != (2,) or len(region) < 3):
@@ -116,7 +116,7 @@ def fewest_keypoints(skeleton: Skeleton) -> int:
     return min(MIN_KEYPOINTS, math.ceil((skeleton.num_keypoints - len(skeleton.derived)) / 2))
 
 
-def people_to_centre(
+def people_to_center(
     sample: PoseSample, skeleton: Skeleton, *, min_keypoints: int, min_area: float
 ) -> list[int]:
     """Choose the people who get a training crop, as CMU did (genJSON.m of 2017).
@@ -133,9 +133,9 @@ def people_to_centre(
     Returns:
         Numbers of people of the sample.
     """
-    labelled = ~np.isnan(sample.keypoints).any(-1)
-    labelled[:, skeleton.derived_indices[:, 0]] = False
-    enough = labelled.sum(axis=1) >= min_keypoints
+    labeled = ~np.isnan(sample.keypoints).any(-1)
+    labeled[:, skeleton.derived_indices[:, 0]] = False
+    enough = labeled.sum(axis=1) >= min_keypoints
     middles = sample.boxes[:, :2] + sample.boxes[:, 2:] / 2
     reaches = MIN_DISTANCE * sample.boxes[:, 2:].max(axis=1)
     chosen = []

@@ -17,18 +17,18 @@ from keras_openpose.geometry import cell_to_pixel, resize_coordinates
 from keras_openpose.poses import Poses
 from keras_openpose.skeletons import COCO_18, Skeleton
 
-# Neighbours above and left of a cell, and below and right: of two equal cells the first is a seed.
+# Neighbors above and left of a cell, and below and right: of two equal cells the first is a seed.
 _BEFORE = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], np.uint8)
 _AFTER = _BEFORE[::-1, ::-1].copy()
 # A map is enlarged twice around each seed only: from 7 × 7 cells the 6 × 6 fine cells amid them, all
-# flattened. Of the inner 4 × 4 the highest is the peak, if none of its eight neighbours is higher.
+# flattened. Of the inner 4 × 4 the highest is the peak, if none of its eight neighbors is higher.
 _AROUND_Y, _AROUND_X = np.indices((7, 7)).reshape(2, 49) - 3
 _ENLARGE = cv2.resize(np.eye(7, dtype=np.float32), (7, 14), interpolation=cv2.INTER_CUBIC)[4:10]
 _ENLARGE = np.kron(_ENLARGE, _ENLARGE).T  # (49, 36)
 _INNER = np.arange(36).reshape(6, 6)[1:5, 1:5].ravel()
-_NEIGHBOURS = _INNER[:, None] + (np.array([-6, 0, 6])[:, None] + np.array([-1, 0, 1])).ravel()  # (16, 9)
+_NEIGHBORS = _INNER[:, None] + (np.array([-6, 0, 6])[:, None] + np.array([-1, 0, 1])).ravel()  # (16, 9)
 _FROM_SEED = np.indices((4, 4))[::-1].reshape(2, 16) - 1  # x and y, in fine cells
-# Of nine neighbours: the slopes in x and y, and twice the curvatures downwards.
+# Of nine neighbors: the slopes in x and y, and twice the curvatures downwards.
 _DERIVATIVES = np.zeros((9, 4), np.float32)
 _DERIVATIVES[[3, 5], 0] = _DERIVATIVES[[1, 7], 1] = -1, 1
 _DERIVATIVES[[3, 4, 5], 2] = _DERIVATIVES[[1, 4, 7], 3] = -2, 4, -2
@@ -204,7 +204,7 @@ def _find_peaks(heatmaps: np.ndarray, threshold: float | np.ndarray) -> _Peaks:
     around = np.ravel_multi_index(around, heatmaps.shape, mode="clip")  # the border repeats its cells
     fine = heatmaps.reshape(-1)[around] @ _ENLARGE  # (seeds, 36)
     highest = fine[:, _INNER].argmax(axis=1)
-    near = fine[np.arange(len(fine))[:, None], _NEIGHBOURS[highest]]  # (seeds, 9)
+    near = fine[np.arange(len(fine))[:, None], _NEIGHBORS[highest]]  # (seeds, 9)
 
     # A seed may lead to a slope or a plateau, neither of which is a peak; two that touch may lead to one.
     top = near[:, 4]

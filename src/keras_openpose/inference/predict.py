@@ -48,7 +48,7 @@ def predict_poses(
             (`load_exported`). One without PAFs, `hand_openpose` or `face_openpose`, takes a photograph
             for a crop of one hand or face: the highest peak of each heatmap is a keypoint of it.
         images: one photograph, or an iterable or batch of them, of any sizes: paths, images of PIL, or
-            arrays `(height, width, 3)` of RGB from 0 to 255 (grey, RGBA and 16-bit arrays are converted).
+            arrays `(height, width, 3)` of RGB from 0 to 255 (gray, RGBA and 16-bit arrays are converted).
         skeleton: keypoints and limbs. Defaults to the network's own; only a plain model, which has none,
             needs it.
         input_size: `(height, width)` that photographs are fitted into at scale 1. Defaults to the
@@ -113,7 +113,7 @@ def predict_poses(
         photographs = [load_photograph(image) for image in group]
         batch = _first_look(forward, photographs, skeleton, size, scales, multiples, flip, decode)
         if refine:
-            # The best person of a crop may be a neighbour.
+            # The best person of a crop may be a neighbor.
             everyone = {**decode, "max_people": None}
             batch = _second_look(forward, photographs, batch, skeleton, batch_size, everyone)
         results += [_within(*pair) for pair in zip(batch, photographs, strict=True)]

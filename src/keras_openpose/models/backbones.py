@@ -37,7 +37,7 @@ class _Row(NamedTuple):
 
 # Where padding comes first, zero must mean the same before and after folding, or the border differs
 # from the network that the weights were trained in: so resnet50 subtracts Caffe's mean. The VGG
-# networks keep CMU's normalisation, which the published OpenPose weights need.
+# networks keep CMU's normalization, which the published OpenPose weights need.
 _BACKBONES = {
     "efficientnet_b0": _Row(
         "EfficientNetB0", "stem_conv_pad", "block4a_expand_activation", _IMAGENET, _IMAGENET
@@ -115,9 +115,9 @@ def apply_backbone(backbone: str | keras.Model, images):
 def load_imagenet_weights(model: keras.Model, backbone: str):
     """Give a model's named backbone weights that were trained on ImageNet.
 
-    Those of keras.applications were trained under another normalisation: it is folded into the first
+    Those of keras.applications were trained under another normalization: it is folded into the first
     kernel and bias. With the VGG networks that is exact but for the outermost pixel, where zero padding
-    means grey here and the mean colour there.
+    means gray here and the mean color there.
 
     Args:
         model: a model that `apply_backbone` took part in.
@@ -152,7 +152,7 @@ def load_imagenet_weights(model: keras.Model, backbone: str):
 
 
 def _fold(weights: list[np.ndarray], row: _Row) -> list[np.ndarray]:
-    """First kernel and bias for our normalisation, from those for the normalisation of the training."""
+    """First kernel and bias for our normalization, from those for the normalization of the training."""
     kernel, bias = weights[0], weights[1] if len(weights) > 1 else None
     trained, ours = row.trained, row.normalization
     if trained.bgr:

@@ -4,7 +4,7 @@ The parts are old: residual blocks (He et al., "Deep Residual Learning for Image
 level that is added to the finer one (Lin et al., "Feature Pyramid Networks"), dilated kernels that see a
 whole person (Yu and Koltun, "Multi-Scale Context Aggregation by Dilated Convolutions"), and OpenPose's
 stages, which see the maps of the stage before. It is made to be trained from random weights within an hour
-on two CPU cores: plain convolutions soon learn what separable ones take hours for, and batch normalisation
+on two CPU cores: plain convolutions soon learn what separable ones take hours for, and batch normalization
 would take as long as all of them together.
 """
 
@@ -101,7 +101,7 @@ def _features(images):
     for n, dilation in enumerate(_COARSE_DILATIONS, 1):
         coarse = residual_block(coarse, f"coarse_block{n}", dilation)
     coarse = he_conv(coarse, _FINE_CHANNELS, 1, name="lateral_conv")
-    # Repeated, then averaged with the neighbours: near to bilinear, and of layers that every backend has.
+    # Repeated, then averaged with the neighbors: near to bilinear, and of layers that every backend has.
     coarse = layers.UpSampling2D(2, name="enlarge")(coarse)
     coarse = layers.AveragePooling2D(3, 1, padding="same", name="enlarge_between")(coarse)
     return layers.Add(name="features")([fine, coarse])

@@ -33,7 +33,7 @@ _BACKBONE = (
     *((512, 1, 1),) * 4,
 )
 _CHANNELS = 128  # of the features and stages
-_EPSILON = 1e-5  # PyTorch's, of the batch normalisation
+_EPSILON = 1e-5  # PyTorch's, of the batch normalization
 _MOMENTUM = 0.9  # PyTorch's 0.1
 
 
@@ -47,7 +47,7 @@ def lightweight_openpose(
     """Build Lightweight OpenPose: a first stage and refinement stages on a dilated MobileNetV1.
 
     Layers are named `conv0`, `conv3_depthwise`, `stage1_trunk_conv2`, `stage2_block3_conv1`,
-    `stage2_pafs_conv2`; their batch normalisation likewise, `conv0_norm`.
+    `stage2_pafs_conv2`; their batch normalization likewise, `conv0_norm`.
 
     Args:
         num_refinement_stages: stages after the first, at least 0. Defaults to 1: 4,108,978 parameters,
@@ -99,7 +99,7 @@ def lightweight_openpose(
 
 
 def _backbone(images):
-    # CMU's normalization. The zeros with which convolutions pad are grey then; the padding of
+    # CMU's normalization. The zeros with which convolutions pad are gray then; the padding of
     # `predict_poses` is black.
     x = layers.Rescaling(1 / 256, -0.5, name="normalization", dtype="float32")(images)
     # PyTorch pads both sides of a map that it halves, "same" padding the end alone.

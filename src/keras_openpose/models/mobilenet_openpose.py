@@ -30,7 +30,7 @@ class _Blocks(NamedTuple):
 
 
 class _MobileNetV2(NamedTuple):
-    """Each image is normalised by its own mean and variance; features of strides 8 and 16."""
+    """Each image is normalized by its own mean and variance; features of strides 8 and 16."""
 
     stem_channels: int
     fine: tuple[_Blocks, ...]  # to stride 8
@@ -42,14 +42,14 @@ class _MobileNetV2(NamedTuple):
         fine = _blocks(x, self.fine, first=0)
         coarse = _blocks(fine, self.coarse, first=sum(blocks.count for blocks in self.fine))
         # The graphs enlarge by TensorFlow's first bilinear rule, which leaves every other cell as it is and
-        # puts the mean of two neighbours between: so do these two layers, on any backend.
+        # puts the mean of two neighbors between: so do these two layers, on any backend.
         coarse = layers.UpSampling2D(2, name="enlarge")(coarse)
         coarse = layers.AveragePooling2D(2, 1, padding="same", name="enlarge_between")(coarse)
         return layers.Concatenate(name="features")([fine, coarse])
 
 
 class _MobileNetV1(NamedTuple):
-    """Batch normalisation is folded into the convolutions; features of three depths, all of stride 8."""
+    """Batch normalization is folded into the convolutions; features of three depths, all of stride 8."""
 
     stem_channels: int
     blocks: tuple[tuple[int, int], ...]  # channels and stride
@@ -112,9 +112,9 @@ def mobilenet_openpose(
 ) -> PoseEstimator:
     """Build a light network of tf-pose-estimation: six separable stages on a MobileNet.
 
-    The backbones of the v2 variants normalise each image by its own mean and variance, in training, too:
-    the published graph does (its batch normalisation never left training mode, and it was made for one
-    image at a time), so a batch gives what its images give one by one. All other batch normalisation is
+    The backbones of the v2 variants normalize each image by its own mean and variance, in training, too:
+    the published graph does (its batch normalization never left training mode, and it was made for one
+    image at a time), so a batch gives what its images give one by one. All other batch normalization is
     folded into the convolutions, and so are the 1×1 depthwise convolutions.
 
     Layers are named `stem_conv`, `stem_norm`, `block3_expand_conv`, `stage2_pafs_conv3`,

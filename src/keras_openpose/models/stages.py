@@ -33,7 +33,7 @@ def residual_block(inputs, name: str, dilation: int = 1):
     """Two convolutions whose result is added to what came in."""
     x = he_conv(inputs, inputs.shape[-1], 3, dilation=dilation, name=f"{name}_conv1")
     # From 0, so that every block begins as if it were not there: deep networks then learn without
-    # normalisation (Zhang et al., "Fixup Initialization").
+    # normalization (Zhang et al., "Fixup Initialization").
     x = layers.Conv2D(
         x.shape[-1],
         3,

@@ -153,7 +153,7 @@ def _download(preset: Preset, folder: Path) -> str:
         # Two networks may share a file, and files of two networks a name.
         name = "_".join(PurePosixPath(download.url).parts[-2:])
         if not (folder / name).exists() and not problems:
-            print(f"Weights of {preset.name}, licence: {preset.licence}")
+            print(f"Weights of {preset.name}, license: {preset.license}")
         algorithm, _, digest = download.checksum.partition(":")
         try:
             return keras.utils.get_file(

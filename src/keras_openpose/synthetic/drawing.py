@@ -42,7 +42,7 @@ class Layer(NamedTuple):
     """One person drawn alone, in the part of the image that it touches."""
 
     top_left: tuple[int, int]  # x, y in the image
-    colours: np.ndarray  # (height, width, 3), times alpha
+    colors: np.ndarray  # (height, width, 3), times alpha
     alpha: np.ndarray  # (height, width), 0 to 255
     solids: np.ndarray  # (height, width), number of the solid on top or `SEAT`, 0 where there is none
 
@@ -54,14 +54,14 @@ class Layer(NamedTuple):
 
 
 def make_figures(
-    bones: Bones, outfits: list[list[Outfit]], colours: np.ndarray, heights: np.ndarray, light: complex
+    bones: Bones, outfits: list[list[Outfit]], colors: np.ndarray, heights: np.ndarray, light: complex
 ) -> list[Figure]:
     """Make the figures of all people at once, which takes hardly longer than one.
 
     Args:
         bones: their poses.
         outfits: the solids on the bones of each.
-        colours: RGB of every material, `(people, materials, 3)`.
+        colors: RGB of every material, `(people, materials, 3)`.
         heights: pixels per body height, `(people,)`.
         light: the direction that the light comes from, of length 1.
     """
@@ -70,10 +70,10 @@ def make_figures(
     people = np.repeat(np.arange(count), np.diff(firsts))  # of each solid
     owners = np.repeat(people, outfit.counts)  # of each sphere
     starts = np.cumsum(outfit.counts) - outfit.counts  # first sphere of each solid
-    centres = bones.place(owners, outfit.bones, outfit.offsets)
-    places = heights[owners] * (centres[:, 0] + 1j * centres[:, 1])
+    centers = bones.place(owners, outfit.bones, outfit.offsets)
+    places = heights[owners] * (centers[:, 0] + 1j * centers[:, 1])
     radii = heights[owners] * bones.thickness[owners, outfit.bones] * outfit.radii
-    depths = np.add.reduceat(centres[:, 2], starts) / outfit.counts + outfit.lifts
+    depths = np.add.reduceat(centers[:, 2], starts) / outfit.counts + outfit.lifts
 
     spheres, largest = _hulls(places, radii, starts, outfit.counts)
     flat = _FLAT[outfit.materials]
@@ -88,7 +88,7 @@ def make_figures(
     # What is farther from the viewer gets less light, which tells near limbs from far ones.
     brightness = np.where(flat[solids], 0.9, _BRIGHTNESS[tones])
     brightness *= np.clip(1 + 0.8 * depths[solids], 0.75, 1.1)
-    fills[:, :3] = np.minimum(colours[people, outfit.materials][solids] * brightness[:, None], 255)
+    fills[:, :3] = np.minimum(colors[people, outfit.materials][solids] * brightness[:, None], 255)
     numbers = np.where(outfit.parts == PARTS.index("seat"), SEAT, np.arange(len(people)) - firsts[people] + 1)
     fills[:, 3] = numbers[solids]
 

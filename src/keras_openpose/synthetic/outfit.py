@@ -244,7 +244,7 @@ def sample_outfits(rng: np.random.Generator, *, seated: bool) -> list[Outfit]:
     return worn
 
 
-def sample_colours(rng: np.random.Generator) -> np.ndarray:
+def sample_colors(rng: np.random.Generator) -> np.ndarray:
     """RGB of each of `MATERIALS`, `(materials, 3)`."""
     skin, hair, iris = (one_of(rng, tones) for tones in (_SKIN_TONES, _HAIR_TONES, _EYE_TONES))
     shade = [0.82 * c for c in skin]
@@ -258,5 +258,5 @@ def sample_colours(rng: np.random.Generator) -> np.ndarray:
 
 
 def _cloth(rng: np.random.Generator) -> list[float]:
-    hue, grey, value = rng.random(3).tolist()
-    return [255 * c for c in colorsys.hsv_to_rgb(hue, 0.85 * grey**1.5, 0.15 + 0.85 * value)]
+    hue, gray, value = rng.random(3).tolist()
+    return [255 * c for c in colorsys.hsv_to_rgb(hue, 0.85 * gray**1.5, 0.15 + 0.85 * value)]

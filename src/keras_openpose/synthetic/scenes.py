@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_openpose.synthetic.backgrounds import paint_background, random_bytes, smoothly_enlarge
 from keras_openpose.synthetic.drawing import SEAT, Figure, Layer, draw, make_figures
-from keras_openpose.synthetic.outfit import sample_colours, sample_outfits
+from keras_openpose.synthetic.outfit import sample_colors, sample_outfits
 from keras_openpose.synthetic.stances import sample_people
 
 # Body heights, in shorter sides of the image: of the largest person in a scene, and the least of all.
@@ -70,10 +70,10 @@ def sample_scene(rng: np.random.Generator, size: tuple[int, int], people: tuple[
 def _sample_figures(rng, heights) -> list[Figure]:
     bones, seated = sample_people(rng, len(heights), math.radians(20 * rng.random()))
     outfits = [sample_outfits(rng, seated=sits) for sits in seated.tolist()]
-    colours = np.array([sample_colours(rng) for _ in outfits])
+    colors = np.array([sample_colors(rng) for _ in outfits])
     direction = math.pi * (0.1 + 0.8 * rng.random())
     light = complex(math.cos(direction), -math.sin(direction))  # from above
-    return make_figures(bones, outfits, colours, heights, light)
+    return make_figures(bones, outfits, colors, heights, light)
 
 
 def _place(rng, figure: Figure, ground: float, tops: np.ndarray) -> Person | None:
@@ -125,7 +125,7 @@ _SPOT = cv2.GaussianBlur(cv2.circle(np.zeros((64, 64, 3), np.uint8), (32, 32), 2
 def _paste(image, layer: Layer):
     window = image[layer.window]
     through = cv2.merge([255 - layer.alpha] * 3)
-    window[:] = cv2.add(cv2.multiply(window, through, scale=1 / 255), layer.colours)
+    window[:] = cv2.add(cv2.multiply(window, through, scale=1 / 255), layer.colors)
 
 
 def _photograph(rng, image) -> np.ndarray:

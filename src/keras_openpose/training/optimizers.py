@@ -1,4 +1,4 @@
-"""Optimisers and schedules of the published networks, and of today."""
+"""Optimizers and schedules of the published networks, and of today."""
 
 import re
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def make_optimizer(
     ema: float | None = None,
     multipliers: Mapping[str, float] | None = None,
 ) -> keras.optimizers.Optimizer:
-    """Make the optimiser of a training: AdamW, or SGD as the published networks used it.
+    """Make the optimizer of a training: AdamW, or SGD as the published networks used it.
 
     Args:
         name: `"adamw"`, or `"sgd"`, a `CaffeSGD` with momentum 0.9. Defaults to `"adamw"`.
@@ -44,7 +44,7 @@ def make_optimizer(
             `"cosine"`.
         warmup_steps: so many steps, fewer than `steps`, the learning rate rises from 0. Defaults to a
             twentieth of `steps`, at most 1,000.
-        weight_decay: of kernels only, never of biases or normalisation. Defaults to 1e-4 for AdamW and
+        weight_decay: of kernels only, never of biases or normalization. Defaults to 1e-4 for AdamW and
             5e-4 for SGD.
         clipnorm: largest norm of all gradients together. Defaults to no limit.
         ema: momentum of a moving average of the weights, between 0 and 1, such as 0.999, which are
@@ -52,7 +52,7 @@ def make_optimizer(
         multipliers: of the learning rate, for SGD alone; see `CaffeSGD`.
 
     Returns:
-        The optimiser.
+        The optimizer.
 
     Raises:
         ValueError: an argument is none of the above, or out of its range.
@@ -185,7 +185,7 @@ class CaffeSGD(keras.optimizers.SGD):
 
     Keras subtracts the weight decay outside of the momentum, which lets it act a tenth as much at a
     momentum of 0.9. Here it is part of the gradient: `multiplier * (gradient + weight_decay * weight)`, for
-    kernels; biases and normalisation are not decayed.
+    kernels; biases and normalization are not decayed.
 
     Args:
         learning_rate: a number or a schedule. Defaults to the paper's 4e-5.

