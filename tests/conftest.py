@@ -14,9 +14,15 @@ import pytest
 
 import keras_openpose as ko
 
-# The same examples in every run; how long one takes depends on the machine.
-hypothesis.settings.register_profile("project", derandomize=True, deadline=None, database=None)
-hypothesis.settings.load_profile("project")
+
+def pytest_configure(config):
+    """Few examples in the fast tier, many in the full one; the same in every run of a tier."""
+    examples = 10 if "not slow" in config.option.markexpr else 100
+    # No deadline: how long an example takes depends on the machine.
+    hypothesis.settings.register_profile(
+        "tier", derandomize=True, deadline=None, database=None, max_examples=examples
+    )
+    hypothesis.settings.load_profile("tier")
 
 
 @pytest.fixture(scope="session")

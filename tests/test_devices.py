@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from backend_step import batch, compile_for_training, network
 
+pytestmark = pytest.mark.slow
 STEP = Path(__file__).with_name("device_step.py")
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -64,7 +65,6 @@ def test_two_devices(backend, one_device, tmp_path):
     assert_equal_steps(tmp_path / "two.npz", one_device)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["CaffeSGD", "ConvMuon"])
 def test_our_optimizers_on_two_devices(optimizer, tmp_path):
     """TensorFlow gives them the copies of a variable on each device."""
@@ -79,7 +79,6 @@ def free_address():
         return f"127.0.0.1:{free.getsockname()[1]}"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_two_processes(backend, one_device, tmp_path):
     if importlib.util.find_spec(backend) is None:
@@ -90,7 +89,6 @@ def test_two_processes(backend, one_device, tmp_path):
         assert_equal_steps(tmp_path / f"{n}.npz", one_device)
 
 
-@pytest.mark.slow
 def test_the_example_of_jax_runs_in_two_processes(tmp_path):
     pytest.importorskip("jax")
     options = ["--address", free_address(), "--hosts", 2, "--steps", 2, "--backup", tmp_path]
@@ -99,7 +97,6 @@ def test_the_example_of_jax_runs_in_two_processes(tmp_path):
         assert re.search(rf"host {n} of 2, 2 steps, losses \['\d\.\d{{4}}'\]", output)
 
 
-@pytest.mark.slow
 def test_the_example_of_pytorch_runs_in_two_processes():
     pytest.importorskip("torch")
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2]
@@ -107,7 +104,6 @@ def test_the_example_of_pytorch_runs_in_two_processes():
     assert sorted(re.findall(r"process (\d) of 2, loss \d", output)) == ["0", "1"]
 
 
-@pytest.mark.slow
 def test_killed_processes_go_on_from_the_backup(tmp_path):
     pytest.importorskip("jax")
 

@@ -305,6 +305,7 @@ def run(code, cwd, *arguments):
     return process.stdout
 
 
+@pytest.mark.slow
 def test_people_are_found_without_loading_a_backend_of_keras(arm_model, photograph_arms, tmp_path):
     pytest.importorskip("ai_edge_litert")
     ko.export_model(arm_model, tmp_path / "arms.tflite", size=SIZE)
@@ -319,6 +320,7 @@ def test_people_are_found_without_loading_a_backend_of_keras(arm_model, photogra
     assert run(["-c", code], tmp_path) == "1 set()\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("imports", ["import keras, keras_openpose", "import keras_openpose; import keras"])
 def test_a_compiled_network_loads_once_keras_and_the_package_are_imported(imports, arm_model, tmp_path):
     arm_model.compile("sgd", ko.StageLoss())

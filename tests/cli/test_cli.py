@@ -121,6 +121,7 @@ def installed(*arguments, **options):
 # The installed command
 
 
+@pytest.mark.slow
 def test_folder_with_image_and_video_in_people_out(tmp_path, dots):
     people = moving(24)
     (tmp_path / "in").mkdir()
@@ -154,6 +155,7 @@ def test_folder_with_image_and_video_in_people_out(tmp_path, dots):
         assert (frame[middle[:, 1], middle[:, 0]].max(axis=-1) > 100).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_leaves_a_playable_video_and_the_people_until_then(number, tmp_path, dots):
     write_video(tmp_path / "walk.mp4", [photograph([person(50, 50)])] * 3000, fps=25)
@@ -200,6 +202,7 @@ def test_the_demo_needs_nothing_and_says_what_it_shows(tmp_path):
     assert ko.read_image(tmp_path / "keras-openpose-demo/overview.png").shape[1] > 1000
 
 
+@pytest.mark.slow
 def test_a_command_prints_only_its_own_lines():
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     command = [sys.executable, "-m", "keras_openpose", "detect", "missing.jpg"]
@@ -776,6 +779,7 @@ def test_people_of_a_video_keep_their_ids_in_the_json(run, tmp_path):
 # The real network
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_photographs_with_the_real_network_give_what_the_function_gives(tmp_path, shared, mobilenet, run):
     names = ("000000000139.jpg", "000000034417.jpg", "000000109313.jpg")

@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_openpose import BODY_25, COCO_18, Skeleton, decode_poses
@@ -569,7 +569,6 @@ def crowd(rng, skeleton, count):
 LEAVES = ("right_wrist", "left_wrist", "right_ear", "left_ear", "wrist")
 
 
-@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     count=st.integers(1, 4),

@@ -216,6 +216,7 @@ def test_perfect_maps_of_a_mirrored_image_are_averaged_onto_the_perfect_maps(ske
     np.testing.assert_allclose(averaged[0], np.concatenate(drawn, axis=-1), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_mirrored_photographs_give_mirrored_maps_of_the_trained_network(mobilenet, shared):
     paths = sorted((shared / "data/coco/val2017").glob("*.jpg"))[:1]

@@ -28,11 +28,13 @@ def model(published):
     return from_preset("body_25", file=published.file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_every_stage_is_what_opencv_gets_from_the_caffe_model(size, model, published):
     assert published.largest_difference(model, size) < SAME
 
 
+@pytest.mark.slow
 def test_all_of_the_file_is_in_the_model(model, published):
     assert model.count_params() == sum(array.size for array in published.weights.values()) == 26_166_084
 
@@ -51,12 +53,14 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_comparison_sees(mistake, model, published):
     with caffe_network.changed(model, *MISTAKES[mistake]):
         assert published.largest_difference(model) > 10 * SAME
 
 
+@pytest.mark.slow
 def test_the_torch_copy_gives_the_same_weights(model, published, tmp_path):
     (tmp_path / "pose_iter_584000.caffemodel.pt").write_bytes(CONTAINERS["zip"](published.weights))
     other = from_preset("body_25", file=tmp_path / "pose_iter_584000.caffemodel.pt")
@@ -64,6 +68,7 @@ def test_the_torch_copy_gives_the_same_weights(model, published, tmp_path):
         np.testing.assert_array_equal(np.asarray(weight), np.asarray(expected))
 
 
+@pytest.mark.slow
 def test_converted_weights_make_an_equal_network(model, tmp_path):
     model.save_weights(tmp_path / "mine.weights.h5")
     other = body_25(weights=tmp_path / "mine.weights.h5")
@@ -71,11 +76,13 @@ def test_converted_weights_make_an_equal_network(model, tmp_path):
         np.testing.assert_array_equal(np.asarray(weight), np.asarray(expected))
 
 
+@pytest.mark.slow
 def test_the_file_of_another_network_is_an_error(published):
     with pytest.raises(ValueError, match=r"does not hold the weights of hand_openpose, nothing was loaded"):
         from_preset("hand_21", file=published.file)
 
 
+@pytest.mark.slow
 def test_people_of_25_keypoints_come_out(model):
     poses = predict_poses(model, np.zeros((64, 96, 3), np.uint8), skeleton=BODY_25, input_size=(64, 96))
     assert poses.skeleton is BODY_25
@@ -84,6 +91,7 @@ def test_people_of_25_keypoints_come_out(model):
         predict_poses(model, np.zeros((64, 96, 3), np.uint8), skeleton=COCO_18, input_size=(64, 96))
 
 
+@pytest.mark.slow
 def test_maps_are_float32_under_mixed_precision_and_the_model_comes_back_equal(arm, tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

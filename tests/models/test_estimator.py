@@ -237,6 +237,7 @@ def test_every_builder_makes_a_network_without_pafs(build):
     assert model(np.zeros((1, 64, 64, 3), "float32"))["heatmaps"].shape[-1] == 4
 
 
+@pytest.mark.slow
 def test_a_network_without_limbs_finds_three_points_among_distractors():
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)

@@ -67,6 +67,7 @@ def test_a_file_is_downloaded_and_converted_once_and_its_license_told_once(serve
     assert sorted(path.name for path in cache.iterdir()) == [f"{NAME}.weights.h5", "net_graph_opt.pb"]
 
 
+@pytest.mark.slow
 def test_converted_weights_that_are_damaged_are_made_anew(server):
     model = from_preset(NAME)
     converted = server.parent / f"home/keras_openpose/{NAME}.weights.h5"
@@ -76,6 +77,7 @@ def test_converted_weights_that_are_damaged_are_made_anew(server):
     assert len(converted.read_bytes()) == len(content)
 
 
+@pytest.mark.slow
 def test_weights_that_another_version_converted_are_made_anew(server):
     model = from_preset(NAME)
     converted = server.parent / f"home/keras_openpose/{NAME}.weights.h5"
@@ -83,6 +85,7 @@ def test_weights_that_another_version_converted_are_made_anew(server):
     assert_equal(from_preset(NAME), model)
 
 
+@pytest.mark.slow
 def test_weights_converted_from_another_file_are_made_anew(server, tmp_path, monkeypatch):
     from_preset(NAME)
     newer = tmp_path / "newer.pb"
@@ -191,6 +194,7 @@ def test_a_file_many_times_too_large_is_not_read(file, tmp_path):
 # Conversion
 
 
+@pytest.mark.slow
 def test_converted_files_make_equal_networks(graph, tmp_path):
     model = from_preset(NAME, file=graph)
     convert_weights(graph, NAME, tmp_path / "mine.weights.h5")

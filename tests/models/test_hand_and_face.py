@@ -49,6 +49,7 @@ def test_every_stage_is_what_opencv_gets_from_the_caffe_model(size, model, publi
     assert published.largest_difference(model, size) < SAME
 
 
+@pytest.mark.slow
 def test_all_of_the_file_is_in_the_model(preset, model, published):
     assert (
         model.count_params() == sum(array.size for array in published.weights.values()) == PUBLISHED[preset]
@@ -62,12 +63,14 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_comparison_sees(mistake, model, published):
     with caffe_network.changed(model, *MISTAKES[mistake]):
         assert published.largest_difference(model) > 10 * SAME
 
 
+@pytest.mark.slow
 def test_the_pytorch_file_gives_the_same_weights(preset, model, published, tmp_path):
     (tmp_path / "model.pth").write_bytes(CONTAINERS["stream"](published.weights))
     other = from_preset(preset, file=tmp_path / "model.pth")
@@ -75,12 +78,14 @@ def test_the_pytorch_file_gives_the_same_weights(preset, model, published, tmp_p
         np.testing.assert_array_equal(np.asarray(weight), np.asarray(expected))
 
 
+@pytest.mark.slow
 def test_the_file_of_the_other_is_refused(preset, published):
     (other,) = set(PUBLISHED) - {preset}
     with pytest.raises(ValueError, match=f"does not hold the weights of {PRESETS[other].network}"):
         from_preset(other, file=published.file)
 
 
+@pytest.mark.slow
 def test_a_saved_model_comes_back_equal_and_gives_float32(tmp_path, arm):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

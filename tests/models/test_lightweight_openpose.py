@@ -146,6 +146,7 @@ def largest_difference(model, network, size=(64, 96)):
 SAME = 1e-4
 
 
+@pytest.mark.slow
 @needs_torch
 @pytest.mark.parametrize(
     ("preset", "size", "container"),
@@ -171,6 +172,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @needs_torch
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_comparison_sees(mistake, published, file):

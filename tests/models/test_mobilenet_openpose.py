@@ -141,6 +141,7 @@ def test_every_weight_learns(arm):
     assert still == []
 
 
+@pytest.mark.slow
 def test_a_saved_model_comes_back_equal_once_the_package_is_imported(model, tmp_path):
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", IMAGES)

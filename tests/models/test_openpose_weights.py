@@ -8,6 +8,7 @@ from keras_openpose import COCO_18, MPI_15, from_preset, openpose
 from keras_openpose.models.converters.cmu import load_cmu
 from torch_files import CONTAINERS
 
+pytestmark = pytest.mark.slow
 SIZES = [(64, 96), (104, 72)]  # 104 is a multiple of 8 but not of 16
 # Float32 sums of up to 9,000 products through 50 layers, which OpenCV adds up in another order.
 SAME = 1e-3

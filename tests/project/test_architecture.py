@@ -82,6 +82,7 @@ def run(code, **environment):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_importing_the_package_loads_only_what_all_need(backend):
     if importlib.util.find_spec(backend) is None:
@@ -102,6 +103,7 @@ QUIET = ("-c", "import keras_openpose as ko; import keras; keras.ops.ones(3) + 1
 LOUD = ("-c", "import keras; import keras_openpose as ko; keras.ops.ones(3) + 1")
 
 
+@pytest.mark.slow
 def test_importing_the_package_prints_nothing():
     without = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     outputs = [
@@ -112,6 +114,7 @@ def test_importing_the_package_prints_nothing():
     assert "oneDNN" in outputs[1].stderr  # so the lines would have been seen
 
 
+@pytest.mark.slow
 def test_an_import_that_fails_shows_what_was_held_back():
     code = "import os; from keras_openpose.startup import _standard_error_held_back as held_back\n"
     code += "with held_back():\n    os.write(2, b'no such driver\\n'); raise OSError('failed')"
