@@ -1,5 +1,6 @@
 """Caffe models (`.caffemodel`) of CMU OpenPose: read, not run, and without Caffe."""
 
+import itertools
 import math
 import os
 from pathlib import Path
@@ -56,7 +57,7 @@ def read_caffemodel(path: str | os.PathLike) -> dict[str, np.ndarray]:
     content, arrays = Path(path).read_bytes(), {}
     try:
         network = _network_class().FromString(content)
-        for layer in (*network.layers, *network.layer):
+        for layer in itertools.chain(network.layers, network.layer):
             for n, blob in enumerate(layer.blobs):
                 key = f"{layer.name}.{_BLOBS[n] if n < len(_BLOBS) else n}"
                 if key in arrays:
