@@ -12,13 +12,23 @@ from types import ModuleType
 
 def load_quietly(name: str) -> ModuleType:
     """Import a module that loads Keras or TensorFlow, and show what they print only if that fails."""
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:  # the lines are wanted, or out
+    wanted_or_out = "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules
+    if wanted_or_out or not _has_standard_error():
         return importlib.import_module(name)
     with _standard_error_held_back(), _hidden_information():
         module = importlib.import_module(name)
         if "tensorflow" in sys.modules:  # which reports a missing GPU when it is first asked for one
             sys.modules["tensorflow"].config.list_physical_devices()
     return module
+
+
+def _has_standard_error() -> bool:
+    """Whether there is one: services and windowed programs may have none."""
+    try:
+        os.fstat(2)
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Skeletons from files."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -37,6 +38,17 @@ def test_labels_give_keypoints_limbs_and_flips_by_name(tmp_path):
     assert (skeleton.name, skeleton.keypoints) == ("lamp", ("base", "left_joint", "right_joint"))
     assert skeleton.limbs == (("base", "left_joint"), ("base", "right_joint"))
     assert skeleton.flips == (("left_joint", "right_joint"),)
+
+
+def test_images_and_people_are_not_kept_in_memory(tmp_path):
+    people = [{"image_id": n, "category_id": 1, "keypoints": [1, 2, 2] * 3} for n in range(20_000)]
+    content = labels(keypoints=LAMP.keypoints[:3], skeleton=[[1, 2], [1, 3]]) | {"annotations": people}
+    path = write(tmp_path / "labels.json", content)
+    tracemalloc.start()
+    ko.read_skeleton(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * path.stat().st_size  # the text itself, and what is left of each; 20,000 dicts take ten
 
 
 def test_labels_of_coco_give_coco_18_and_those_without_limbs_none(tmp_path):

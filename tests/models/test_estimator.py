@@ -141,7 +141,14 @@ def test_other_oks_constants_do_not_contradict_the_network():
 
 
 @pytest.mark.parametrize(
-    "loss", ["mse", keras.losses.MeanSquaredError(), keras.losses.mean_squared_error, {"heatmaps": "mae"}]
+    "loss",
+    [
+        "mse",
+        keras.losses.MeanSquaredError(),
+        keras.losses.mean_squared_error,
+        {"heatmaps": "mae"},
+        ["mse", "mse"],
+    ],
 )
 def test_losses_that_mix_stages_and_images_are_refused(loss):
     with pytest.raises(ValueError, match="`loss` must be a `StageLoss`, or a loss of your own"):

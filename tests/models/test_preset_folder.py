@@ -54,6 +54,15 @@ def test_options_that_were_edited_in_the_file_hold(folder):
     assert ko.from_preset(folder).predict_options == {"max_people": 1}
 
 
+def test_a_skeleton_that_was_edited_in_one_file_alone_is_refused(folder):
+    card = json.loads((folder / "preset.json").read_text())
+    card["skeleton"]["keypoints"] = ["base", "top"]
+    card["skeleton"]["limbs"] = [["base", "top"]]
+    (folder / "preset.json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match=r"preset\.json and model\.json have different skeletons"):
+        ko.from_preset(folder)
+
+
 def test_a_folder_of_the_hub_is_downloaded_by_its_own_package(model, folder, monkeypatch):
     asked = []
     hub = types.ModuleType("huggingface_hub")

@@ -1,5 +1,8 @@
 """Weights for one skeleton in a network of another."""
 
+import zipfile
+
+import keras
 import numpy as np
 import pytest
 
@@ -87,8 +90,33 @@ def test_of_a_stranger_the_features_are_kept_and_the_stages_start_anew(capsys):
     assert target.predict_options == {}  # those of the preset suit its own maps
 
 
+@pytest.mark.parametrize("feature_channels", [(), (8,)])
+@pytest.mark.parametrize("other", [ROD, shuffled(COCO)[0]], ids=["stranger", "of the same keypoints"])
+def test_a_backbone_of_ones_own_keeps_its_weights_whatever_its_name(other, feature_channels, tmp_path):
+    def backbone():
+        images = keras.Input((None, None, 3))
+        patches = keras.layers.Conv2D(4, 8, 8, padding="same", activation="relu", name="stage1_patches")
+        return keras.Model(images, patches(images), name="stage1_backbone")
+
+    def build(**arguments):
+        return ko.openpose(backbone(), num_stages=2, feature_channels=feature_channels, **arguments)
+
+    source = build()
+    source.save(tmp_path / "source.keras")
+    target = build(skeleton=other, weights=tmp_path / "source.keras")
+    kernels = [model.get_layer("stage1_backbone").get_weights()[0] for model in (source, target)]
+    np.testing.assert_array_equal(*kernels)
+
+
 def test_weights_of_another_network_are_refused_with_the_choices():
     with pytest.raises(ValueError, match=r"of another network\. Choose 'lightweight_coco', .*'body_25'"):
         ko.lightweight_openpose(weights="body_25")
     with pytest.raises(ValueError, match=r"must be trained ones\. Choose 'body_25', or a file.*'coco'"):
         ko.body_25(weights="coco")
+
+
+def test_a_damaged_file_is_told_by_name(tmp_path):
+    with zipfile.ZipFile(tmp_path / "damaged.keras", "w") as archive:
+        archive.writestr("metadata.json", "{}")
+    with pytest.raises(ValueError, match=r"damaged\.keras is not a weight file"):
+        ko.compact_openpose(weights=tmp_path / "damaged.keras")

@@ -135,6 +135,14 @@ def test_every_public_name_can_be_had():
 
 
 @pytest.mark.slow
+def test_the_package_can_be_imported_without_standard_error():
+    without = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    code = "import os; os.close(2); import keras_openpose; print('imported')"
+    done = subprocess.run([sys.executable, "-c", code], env=without, stdout=subprocess.PIPE, text=True)
+    assert done.stdout == "imported\n"
+
+
+@pytest.mark.slow
 def test_importing_the_package_costs_less_than_0_3_seconds_beyond_keras():
     code = "import time, cv2, keras; start = time.perf_counter()\n"
     code += "import keras_openpose; print(time.perf_counter() - start)"

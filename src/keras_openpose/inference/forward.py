@@ -1,27 +1,21 @@
-"""The forward pass: a network as a compiled function, NumPy in and out, on any Keras backend.
-
-Keras is loaded only with a Keras network: an exported one runs without.
-"""
+"""The forward pass: a network as a compiled function, NumPy in and out, on any Keras backend."""
 
 import functools
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Union
 
+import keras
 import numpy as np
 
 from keras_openpose.inference.runtimes import ExportedNetwork
 from keras_openpose.skeletons import Skeleton
 
-if TYPE_CHECKING:
-    import keras
-
-Network = Union["keras.Model", ExportedNetwork]
+Network = keras.Model | ExportedNetwork
 Maps = tuple[np.ndarray, np.ndarray]
 Forward = Callable[[np.ndarray], Maps]
 
 # The compiled forward pass of each model, gone with the model.
-_compiled: "weakref.WeakKeyDictionary[keras.Model, Forward]" = weakref.WeakKeyDictionary()
+_compiled: weakref.WeakKeyDictionary[keras.Model, Forward] = weakref.WeakKeyDictionary()
 
 
 def find_skeleton(model: Network, skeleton: Skeleton | None) -> Skeleton:
@@ -101,9 +95,7 @@ def _sized(run: Forward, own: tuple[int | None, int | None]) -> Forward:
     return forward
 
 
-def _compile(model: "keras.Model") -> Forward:
-    import keras
-
+def _compile(model: keras.Model) -> Forward:
     # Not the model itself, or the table's value would keep its key alive.
     network = _without_earlier_stages(model) or weakref.proxy(model)
     backend = keras.backend.backend()
@@ -157,13 +149,11 @@ def _compile(model: "keras.Model") -> Forward:
     return lambda images: tuple(keras.ops.convert_to_numpy(maps) for maps in run(images))
 
 
-def _without_earlier_stages(model: "keras.Model") -> "keras.Model | None":
+def _without_earlier_stages(model: keras.Model) -> keras.Model | None:
     """The model with the maps of its last stage alone, or None where stages are not put side by side.
 
     Copying the others only to leave them out took 2% of the time of a small network.
     """
-    import keras
-
     inputs_of = {id(operation.output): operation.input for operation in model.operations}
     outputs = {}
     for name, maps in model.output.items():

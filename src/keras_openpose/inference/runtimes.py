@@ -1,4 +1,4 @@
-"""Networks that `export_model` wrote, each in the runtime of its format. Loads no Keras."""
+"""Networks that `export_model` wrote, each in the runtime of its format."""
 
 import importlib
 import json
@@ -54,7 +54,7 @@ class ExportedNetwork:
 def load_exported(path: str | os.PathLike) -> ExportedNetwork:
     """Load what `export_model` wrote, in the runtime of its format.
 
-    Neither Keras nor, but for a SavedModel, TensorFlow is loaded.
+    `KERAS_BACKEND=numpy` keeps TensorFlow from loading, but for a SavedModel.
 
     Args:
         path: a file that ends in `.onnx` (run by onnxruntime), `.tflite` (ai-edge-litert) or `.xml`

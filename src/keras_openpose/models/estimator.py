@@ -133,7 +133,7 @@ class PoseEstimator(keras.Model):
         """
         return write_preset_folder(self, folder, license)
 
-    def compile(self, optimizer="adamw", loss=None, *, jit_compile: bool | str = "auto", **arguments):
+    def compile(self, optimizer=None, loss=None, *, jit_compile: bool | str = "auto", **arguments):
         """Prepare for training. Without arguments, that works.
 
         Args:
@@ -149,7 +149,7 @@ class PoseEstimator(keras.Model):
             ValueError: the loss is one of Keras's own, which would broadcast stages against the batch.
         """
         _check_loss(loss)
-        if optimizer == "adamw":
+        if optimizer is None:
             optimizer = make_optimizer("adamw", schedule="constant", steps=10_000)
         jit_compile = best_jit_compile() if jit_compile == "auto" else jit_compile
         loss = StageLoss() if loss is None else loss
@@ -173,7 +173,7 @@ class PoseEstimator(keras.Model):
 
 
 def _check_loss(loss):
-    for one in loss.values() if isinstance(loss, Mapping) else [loss]:
+    for one in keras.tree.flatten(loss):
         kind = one if callable(one) and not isinstance(one, keras.losses.Loss) else type(one)
         if isinstance(one, str) or kind.__module__.split(".")[0] == "keras":
             raise ValueError(

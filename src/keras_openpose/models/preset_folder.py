@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from keras_openpose.models.converters.keras_file import load_keras_file
+from keras_openpose.skeletons import Skeleton
 from keras_openpose.writing import write_whole
 
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ def read_preset_folder(name: str | os.PathLike) -> "PoseEstimator":
     folder = _download(os.fspath(name)) if os.fspath(name).startswith(_HUB) else Path(name)
     try:
         model = keras.models.model_from_json((folder / _ARCHITECTURE).read_text())
-        options = json.loads((folder / _CARD).read_text())["predict_options"]
-        model.predict_options = options  # which may have been edited in the file
+        card = json.loads((folder / _CARD).read_text())
+        model.predict_options = card["predict_options"]  # which may have been edited in the file
+        if Skeleton(**card["skeleton"]) != model.skeleton:
+            raise ValueError(f"{_CARD} and {_ARCHITECTURE} have different skeletons.")
     except FileNotFoundError:
         raise
     except Exception as error:  # Keras raises many kinds for a damaged architecture

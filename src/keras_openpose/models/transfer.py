@@ -7,8 +7,9 @@ import numpy as np
 
 from keras_openpose.models.stages import map_channels
 from keras_openpose.skeletons import Skeleton
+from keras_openpose.training.freezing import backbone_layers
 
-# Layers of the stages, by the builders' names; all before them are features.
+# Layers of the stages, by the builders' names; the backbone may have such names, too.
 _OF_A_STAGE = re.compile(r"stage\d+_")
 
 # Channels of the source and the places that they take in the target.
@@ -27,16 +28,18 @@ def transfer_weights(source: keras.Model, target: keras.Model) -> None:
     """
     kept = _shared_channels(source.skeleton, target.skeleton)
     shares = len(kept["heatmaps"][0]) > 1 or len(kept["pafs"][0])  # more than the background
-    seen, given = _channels_of_layers(source, target, kept)
-    for layer in target.layers:
-        of_a_stage = _OF_A_STAGE.match(layer.name)
-        if not layer.weights or (of_a_stage and not shares):
-            continue
-        weights = source.get_layer(layer.name).get_weights()
-        if of_a_stage:
+    backbone = backbone_layers(target)
+    with_weights = [layer for layer in target.layers if layer.weights]
+    stages = [layer for layer in with_weights if _OF_A_STAGE.match(layer.name) and layer not in backbone]
+    for layer in with_weights:
+        if layer not in stages:
+            layer.set_weights(source.get_layer(layer.name).get_weights())
+    if shares:
+        seen, given = _channels_of_layers(stages, source, target, kept)
+        for layer in stages:
             axes = seen.get(layer.name), given.get(layer.name)
-            weights = [_merge(*pair, *axes) for pair in zip(weights, layer.get_weights(), strict=True)]
-        layer.set_weights(weights)
+            pairs = zip(source.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True)
+            layer.set_weights([_merge(*pair, *axes) for pair in pairs])
     theirs, ours = source.skeleton, target.skeleton
     keypoints, limbs = len(kept["heatmaps"][0]) - 1, len(kept["pafs"][0]) // 2
     print(
@@ -58,16 +61,16 @@ def _shared_channels(source: Skeleton, target: Skeleton) -> dict[str, Channels]:
     }
 
 
-def _channels_of_layers(source: keras.Model, target: keras.Model, kept: dict[str, Channels]):
+def _channels_of_layers(
+    stages: list, source: keras.Model, target: keras.Model, kept: dict[str, Channels]
+) -> tuple[dict[str, Channels], dict[str, Channels]]:
     """By layer: channels that it takes from maps, alone or beside features, and those that it gives."""
     made_by = {id(operation.output): operation for operation in target.operations}
     kinds = {id(stage): kind for kind in target.output for stage in made_by[id(target.output[kind])].input}
     given = {made_by[stage].name: kept[kind] for stage, kind in kinds.items()}
     counts, seen = map_channels(source.skeleton), {}
-    for layer in target.layers:
-        if not layer.weights:
-            continue
-        joined = made_by[id(layer.input)].input
+    for layer in stages:
+        joined = getattr(made_by.get(id(layer.input)), "input", None)  # a model within has outputs of its own
         parts = joined if isinstance(joined, list) else [layer.input]
         if any(id(part) in kinds for part in parts):
             seen[layer.name] = _side_by_side(parts, kinds, kept, counts)

@@ -73,8 +73,11 @@ def _skeleton_in(path: str | os.PathLike) -> Skeleton | None:
     """The skeleton of the network that a `.keras` file holds; weights alone, and version 0.1, have none."""
     if not zipfile.is_zipfile(path):
         return None
-    with zipfile.ZipFile(path) as archive:
-        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    except (KeyError, ValueError):  # damaged: whoever loads the weights says so
+        return None
     skeletons = [layer["config"]["skeleton"] for layer in layers if "skeleton" in layer["config"]]
     return Skeleton(**skeletons[0]) if skeletons else None
 
