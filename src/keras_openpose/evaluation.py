@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -158,7 +158,8 @@ class CocoEvaluation(keras.callbacks.Callback):
                 raise FileNotFoundError(f"`images` and `annotations` must exist. Not there: {path}.")
         self.images, self.annotations, self.every, self.pictures = images, annotations, every, pictures
         self.evaluate = {"verbose": False, **evaluate}
-        self.log_dir, self._writer = log_dir, None
+        self.log_dir = log_dir
+        self._writer: Any = None  # of TensorFlow, which has no types
 
     def on_train_begin(self, logs=None):
         """Refuses faulty labels, missing photographs, and a network that the skeleton does not fit.
@@ -179,17 +180,17 @@ class CocoEvaluation(keras.callbacks.Callback):
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in figures.items()})
         if self.log_dir is not None:
-            self._write_pictures(epoch)
+            self._write_pictures(self.log_dir, epoch)
 
     def on_train_end(self, logs=None):
         """Closes the event file."""
         if self._writer is not None:
             self._writer.close()
 
-    def _write_pictures(self, epoch: int):
+    def _write_pictures(self, log_dir: str | os.PathLike, epoch: int):
         import tensorflow as tf
 
-        self._writer = self._writer or tf.summary.create_file_writer(os.fspath(self.log_dir))
+        self._writer = self._writer or tf.summary.create_file_writer(os.fspath(log_dir))
         truth, _, photographs = _look_up(self.images, self.annotations, self.evaluate.get("image_ids"))
         predict = {key: value for key, value in self.evaluate.items() if key not in _NOT_FOR_PREDICTION}
         with self._writer.as_default(step=epoch):
@@ -251,11 +252,14 @@ def _look_up(images, annotations, image_ids) -> tuple["COCO", dict, dict[int, Pa
 def _read_photograph(path: Path, record: dict) -> np.ndarray:
     """A photograph, of the size that its labels say: of another, all keypoints would be elsewhere."""
     image = read_image(path)
-    labeled = record.get("height"), record.get("width")
-    known = all(isinstance(side, (int, float)) for side in labeled)
-    if known and tuple(map(int, labeled)) != image.shape[:2]:
+    height, width = record.get("height"), record.get("width")
+    if (
+        isinstance(height, (int, float))
+        and isinstance(width, (int, float))
+        and (int(height), int(width)) != image.shape[:2]
+    ):
         raise ValueError(
-            f"{path} must be {labeled[0]} high and {labeled[1]} wide, as its labels say. "
+            f"{path} must be {height} high and {width} wide, as its labels say. "
             f"Received: {image.shape[0]} and {image.shape[1]}."
         )
     return image

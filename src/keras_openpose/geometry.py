@@ -29,4 +29,5 @@ def mirror_x(x, width):
 def fitted_size(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
     """Largest `(height, width)` with the aspect of `size` that fits into `box`, at least one pixel."""
     scale = min(box[0] / size[0], box[1] / size[1])
-    return tuple(max(1, min(limit, round(length * scale))) for length, limit in zip(size, box, strict=True))
+    height, width = (max(1, min(limit, round(side * scale))) for side, limit in zip(size, box, strict=True))
+    return height, width

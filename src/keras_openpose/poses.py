@@ -1,7 +1,9 @@
 """What detection returns: the people of one image, and their hands and faces."""
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -12,6 +14,8 @@ SAME_PERSON = 0.1
 # The box of few keypoints, or of keypoints in a line, says little: no body is smaller than COCO's small,
 # or more slender than this.
 _SMALL, _SLENDER = 32**2, 4
+
+_People = int | np.integer | slice | np.ndarray | Sequence[int]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,7 +75,14 @@ class Poses:
     def __len__(self) -> int:
         return len(self.pose_scores)
 
-    def __getitem__(self, index) -> "Poses | np.ndarray":
+    def __iter__(self) -> Iterator["Poses"]:
+        return (self[n] for n in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: str) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: _People) -> "Poses": ...
+    def __getitem__(self, index: str | _People) -> "Poses | np.ndarray":
         """Select people by number, slice, mask or array of indices; or a keypoint of all people by name.
 
         Returns:
@@ -86,7 +97,7 @@ class Poses:
                 raise KeyError(f"{self.skeleton.name} has no keypoint {index!r}. Choose from: {known}.")
             return self.keypoints[:, self.skeleton.keypoints.index(index)]
         if isinstance(index, (int, np.integer)):
-            index = [index]
+            index = np.array([index])
         ids = None if self.ids is None else self.ids[index]
         return Poses(self.keypoints[index], self.scores[index], self.pose_scores[index], self.skeleton, ids)
 

@@ -200,8 +200,8 @@ def _find_peaks(heatmaps: np.ndarray, threshold: float | np.ndarray) -> _Peaks:
     """Local maxima of the heatmaps enlarged twice, placed between the fine cells by a parabola."""
     height, width, channels = heatmaps.shape
     y, x, keypoint = np.unravel_index(_find_seeds(heatmaps, threshold), heatmaps.shape)
-    around = (y[:, None] + _AROUND_Y, x[:, None] + _AROUND_X, keypoint[:, None])
-    around = np.ravel_multi_index(around, heatmaps.shape, mode="clip")  # the border repeats its cells
+    cells_around = (y[:, None] + _AROUND_Y, x[:, None] + _AROUND_X, keypoint[:, None])
+    around = np.ravel_multi_index(cells_around, heatmaps.shape, mode="clip")  # the border repeats its cells
     fine = heatmaps.reshape(-1)[around] @ _ENLARGE  # (seeds, 36)
     highest = fine[:, _INNER].argmax(axis=1)
     near = fine[np.arange(len(fine))[:, None], _NEIGHBORS[highest]]  # (seeds, 9)
@@ -213,8 +213,8 @@ def _find_peaks(heatmaps: np.ndarray, threshold: float | np.ndarray) -> _Peaks:
     number = np.ravel_multi_index(
         (keypoint, place[1] + 1, place[0] + 1), (channels, 2 * height + 2, 2 * width + 2)
     )
-    kept = sorted(dict(zip(number[summits].tolist(), summits.tolist(), strict=True)).items())
-    kept = np.array([seed for _, seed in kept], np.intp)
+    seed_of = dict(zip(number[summits].tolist(), summits.tolist(), strict=True))
+    kept = np.array([seed for _, seed in sorted(seed_of.items())], np.intp)
     slope, curvature = (near[kept] @ _DERIVATIVES).T.reshape(2, 2, -1)
     cells = resize_coordinates(place[:, kept] + slope / np.maximum(curvature, 1e-6), 0.5)
     cells = np.minimum(np.maximum(cells, 0), ((width - 1,), (height - 1,)))
@@ -263,8 +263,9 @@ def _find_limbs(
 
     places = np.arange(num_samples, dtype=np.float32) / max(1, num_samples - 1)
     left, needed = num_samples, min(num_samples, int(fraction * num_samples + 1e-9) + 1)
-    votes = total = np.zeros(len(start), np.float32)
-    pairs, state = np.arange(len(start)), (2 * limb, start_x, start_y, dx, dy, length)
+    votes: np.ndarray = np.zeros(len(start), np.float32)
+    total: np.ndarray = votes
+    pairs, state = np.arange(len(start)), [2 * limb, start_x, start_y, dx, dy, length]
     # Most pairs of a crowd belong to two people: half of the samples rules them out.
     for part in (places[::2], places[1::2]) if len(start) > _CROWD else (places,):
         samples = agreement(part, *state)

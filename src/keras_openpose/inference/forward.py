@@ -3,6 +3,7 @@
 import functools
 import weakref
 from collections.abc import Callable
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from keras_openpose.inference.runtimes import ExportedNetwork
 from keras_openpose.skeletons import Skeleton
 
-Network = keras.Model | ExportedNetwork
+Network: TypeAlias = keras.Model | ExportedNetwork
 Maps = tuple[np.ndarray, np.ndarray]
 Forward = Callable[[np.ndarray], Maps]
 
@@ -25,16 +26,16 @@ def find_skeleton(model: Network, skeleton: Skeleton | None) -> Skeleton:
         ValueError: neither is there, or they contradict each other.
     """
     own = getattr(model, "skeleton", None)
-    if own is None and skeleton is None:
+    if skeleton is None:
+        if own is not None:
+            return own
         if "heatmaps" not in _channels(model):
             raise ValueError(f"The model must give `heatmaps` by name, and `pafs`. It gives: {model.output}.")
         raise ValueError(
             "`skeleton` must be given for this network: it is a plain one, which does not know whose maps it "
             "gives. Networks that the package builds, and files of them, bring their skeleton along."
         )
-    if own is None or skeleton is None:
-        return skeleton or own
-    if not own.has_maps_of(skeleton):
+    if own is not None and not own.has_maps_of(skeleton):
         raise ValueError(
             f"`skeleton` must be that of the network, {own.name}, or be left out. Received: {skeleton.name}, "
             f"which differs in {_difference(own, skeleton)}."
@@ -80,7 +81,7 @@ def _channels(model: Network) -> dict[str, int]:
     return {name: maps.shape[-1] for name, maps in outputs.items()} if isinstance(outputs, dict) else {}
 
 
-def _sized(run: Forward, own: tuple[int | None, int | None]) -> Forward:
+def _sized(run: Forward, own: tuple[int | None, ...]) -> Forward:
     """The function, refusing images of another size than the network's own."""
 
     def forward(images: np.ndarray) -> Maps:

@@ -1,10 +1,12 @@
 """From photographs to people: resize, run the network, average, decode, look again."""
 
+import functools
 import itertools
+import operator
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import cv2
 import numpy as np
@@ -27,6 +29,32 @@ _MULTIPLE = 16
 _LOOK_SIZE, _LOOK_LENGTH = 368, 200
 
 
+@overload
+def predict_poses(
+    model: Network,
+    images: Photograph,
+    *,
+    skeleton: Skeleton | None = ...,
+    input_size: tuple[int, int] | None = ...,
+    scales: Sequence[float] = ...,
+    flip: bool = ...,
+    refine: bool = ...,
+    batch_size: int = ...,
+    **decode,
+) -> Poses: ...
+@overload
+def predict_poses(
+    model: Network,
+    images: Iterable[Photograph],
+    *,
+    skeleton: Skeleton | None = ...,
+    input_size: tuple[int, int] | None = ...,
+    scales: Sequence[float] = ...,
+    flip: bool = ...,
+    refine: bool = ...,
+    batch_size: int = ...,
+    **decode,
+) -> list[Poses]: ...
 def predict_poses(
     model: Network,
     images: Photograph | Iterable[Photograph],
@@ -103,13 +131,12 @@ def predict_poses(
             f"`refine` needs a network that takes images of {_LOOK_SIZE}×{_LOOK_SIZE}. This one takes "
             f"{tuple(model.input_shape[1:3])} only."
         )
-    single = is_one_photograph(images)
-    images = iter([images] if single else images)
+    remaining, single = one_by_one(images)
     own = model.input_shape[1:3]
     multiples = [_STRIDE if side and side % _MULTIPLE else _MULTIPLE for side in own]
 
     results = []
-    while group := list(itertools.islice(images, batch_size)):
+    while group := list(itertools.islice(remaining, batch_size)):
         photographs = [load_photograph(image) for image in group]
         batch = _first_look(forward, photographs, skeleton, size, scales, multiples, flip, decode)
         if refine:
@@ -126,23 +153,24 @@ def check_prediction(function: str, given: Iterable[str], *takers: Callable):
 
 
 def _input_size(model: Network, input_size: tuple[int, int] | None) -> tuple[int, int]:
-    own = model.input_shape[1:3]
     if input_size is None:
-        return tuple(side or default for side, default in zip(own, (368, 432), strict=True))
+        height, width = model.input_shape[1:3]
+        return height or 368, width or 432
     if np.shape(input_size) != (2,) or min(input_size) < _MULTIPLE:
         raise ValueError(
             f"`input_size` must be (height, width), at least {_MULTIPLE}. Received: {input_size}."
         )
-    return tuple(input_size)
+    height, width = input_size
+    return height, width
 
 
-def is_one_photograph(images: Photograph | Iterable[Photograph]) -> bool:
-    """Whether it is one photograph, not several."""
-    return (
-        isinstance(images, (str, os.PathLike))
-        or not isinstance(images, Iterable)
-        or getattr(images, "ndim", 1) in (0, 2, 3)  # arrays, and tensors of any backend
-    )
+def one_by_one(images: Photograph | Iterable[Photograph]) -> tuple[Iterator[Photograph], bool]:
+    """The photographs, one after the other, and whether it is a single one that did not come in a list."""
+    if isinstance(images, (str, os.PathLike)) or not isinstance(images, Iterable):
+        return iter([images]), True
+    if getattr(images, "ndim", 1) in (0, 2, 3):  # arrays, and tensors of any backend
+        return iter([np.asarray(images)]), True
+    return iter(images), False
 
 
 def load_photograph(image: Photograph) -> np.ndarray:
@@ -174,12 +202,12 @@ def average_maps(
     looks = [letterbox(photographs, size, scale, multiples) for scale in scales]
     grid, grid_fitted = looks[int(np.argmax(scales))]
     cells = grid.shape[2] // _STRIDE, grid.shape[1] // _STRIDE
-    total = 0
-    for canvases, fitted in looks:
+
+    def resized(canvases: np.ndarray, fitted: np.ndarray) -> np.ndarray:
         maps = run_network(forward, canvases, skeleton, flip=flip)
-        total = total + np.stack(
-            [_resize_maps(*pair, cells) for pair in zip(maps, grid_fitted / fitted, strict=True)]
-        )
+        return np.stack([_resize_maps(*pair, cells) for pair in zip(maps, grid_fitted / fitted, strict=True)])
+
+    total = functools.reduce(operator.add, itertools.starmap(resized, looks))
     shapes = np.array([photograph.shape[:2] for photograph in photographs])
     return total / len(scales), (shapes / grid_fitted)[:, ::-1]
 
@@ -188,7 +216,7 @@ def letterbox(
     photographs, size: tuple[int, int], scale: float, multiples: Sequence[int] = (_MULTIPLE, _MULTIPLE)
 ) -> tuple[np.ndarray, np.ndarray]:
     """Photographs fitted into `size * scale`, top-left, and the `(height, width)` that each fills."""
-    box = tuple(max(1, round(length * scale)) for length in size)
+    box = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     padded = tuple(-(-length // multiple) * multiple for length, multiple in zip(box, multiples, strict=True))
     canvases = np.zeros((len(photographs), *padded, 3), np.float32)
     fitted = [fitted_size(photograph.shape[:2], box) for photograph in photographs]
@@ -230,7 +258,7 @@ def _second_look(forward, photographs, batch: list[Poses], skeleton, batch_size,
     people = [
         (n, person)
         for n, poses in enumerate(batch)
-        for person in np.flatnonzero((poses.scores > 0).sum(axis=1) > 1)  # a single point has no size
+        for person in np.flatnonzero((poses.scores > 0).sum(axis=1) > 1).tolist()  # one point has no size
     ]
     for first in range(0, len(people), batch_size):
         group = people[first : first + batch_size]

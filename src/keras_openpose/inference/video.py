@@ -87,10 +87,10 @@ def predict_video(
     check_prediction("predict_video", predict, predict_video)
     if memory < 0:
         raise ValueError(f"`memory` must be at least 0. Received: {memory}.")
-    dimensions = getattr(video, "ndim", None)
-    if dimensions == 2 or (dimensions == 3 and video.shape[2] in (1, 3, 4)):
+    shape: tuple[int, ...] = getattr(video, "shape", ())
+    if len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)):
         raise ValueError(
-            f"`video` must hold frames. Received: an array of shape {video.shape}; one image is for "
+            f"`video` must hold frames. Received: an array of shape {shape}; one image is for "
             "`predict_poses`."
         )
     if batch_size is not None and batch_size < 1:
@@ -110,15 +110,16 @@ def predict_video(
         frames = (np.array(load_photograph(frame)) for frame in frames)
 
     def find(batches: Iterable[list[np.ndarray]]) -> Iterator[tuple[np.ndarray, Poses | WholeBody]]:
-        before = None
+        before: WholeBody | None = None
         for batch in batches:
             found = predict_poses(model, batch, skeleton=skeleton, batch_size=size, **predict)
             for frame, poses in zip(batch, found, strict=True):
                 people = tracker.update(poses)
                 if parts:
-                    (people,) = parts.find([frame], [people], before)
-                    before = people
-                yield frame, people
+                    (before,) = parts.find([frame], [people], before)
+                    yield frame, before
+                else:
+                    yield frame, people
 
     if live:
         batches = _batches_until_error(_ahead(frames, 1, latest=True), size)
@@ -208,7 +209,7 @@ class VideoReader:
 
     def __init__(self, source: int | str | os.PathLike):
         self._source, live = source, is_live(source)
-        if not live and not Path(source).is_file():
+        if not (isinstance(source, int) or live or Path(source).is_file()):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(source))
         self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
         self._more = self._capture.isOpened() and self._capture.grab()
@@ -303,7 +304,7 @@ def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], *, fps: f
 
 def _open_writer(path: Path, size: tuple[int, int], fps: float) -> cv2.VideoWriter:
     # MPEG-4, which every build of OpenCV writes; its clock takes no finer fractions at high rates.
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), max(round(fps, 2), 0.01), size[::-1])
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), max(round(fps, 2), 0.01), size[::-1])
     if not writer.isOpened():
         raise OSError(errno.EIO, f"OpenCV cannot write a video of height {size[0]} and width {size[1]}")
     return writer

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
+from typing import overload
 
 import numpy as np
 
@@ -10,8 +11,8 @@ from keras_openpose.inference.forward import Network, find_skeleton
 from keras_openpose.inference.predict import (
     Photograph,
     check_prediction,
-    is_one_photograph,
     load_photograph,
+    one_by_one,
     predict_poses,
 )
 from keras_openpose.inference.squares import face_boxes, hand_boxes, steadied
@@ -19,6 +20,30 @@ from keras_openpose.poses import Poses, WholeBody, unseen
 from keras_openpose.skeletons import FACE_70, HAND_21, Skeleton
 
 
+@overload
+def predict_whole_body(
+    images: Photograph,
+    *,
+    body: Network,
+    hands: Network | None = ...,
+    face: Network | None = ...,
+    skeleton: Skeleton | None = ...,
+    hand_scales: Sequence[float] = ...,
+    batch_size: int = ...,
+    **predict,
+) -> WholeBody: ...
+@overload
+def predict_whole_body(
+    images: Iterable[Photograph],
+    *,
+    body: Network,
+    hands: Network | None = ...,
+    face: Network | None = ...,
+    skeleton: Skeleton | None = ...,
+    hand_scales: Sequence[float] = ...,
+    batch_size: int = ...,
+    **predict,
+) -> list[WholeBody]: ...
 def predict_whole_body(
     images: Photograph | Iterable[Photograph],
     *,
@@ -73,10 +98,9 @@ def predict_whole_body(
     check_prediction("predict_whole_body", predict, predict_whole_body)
     skeleton = find_skeleton(body, skeleton)
     parts = PartFinder(skeleton, hands=hands, face=face, hand_scales=hand_scales, batch_size=batch_size)
-    single = is_one_photograph(images)
-    images = iter([images] if single else images)
+    remaining, single = one_by_one(images)
     results = []
-    while group := list(itertools.islice(images, batch_size)):
+    while group := list(itertools.islice(remaining, batch_size)):
         photographs = [load_photograph(image) for image in group]
         bodies = predict_poses(body, photographs, skeleton=skeleton, batch_size=batch_size, **predict)
         results += parts.find(photographs, bodies)
