@@ -87,7 +87,7 @@ def export_model(
     """
     path = Path(path)
     format = format or {suffix: name for name, (suffix, _) in FORMATS.items()}.get(path.suffix)
-    _check(model, path, format, precision, calibration)
+    format = _check(model, path, format, precision, calibration)
     spec = _input_spec(model, format, size)
     network, card = _last_stage(model), _card(model)
     if format == "tf_saved_model":
@@ -110,7 +110,8 @@ def export_model(
     return path
 
 
-def _check(model, path: Path, format: str | None, precision: str, calibration):
+def _check(model, path: Path, format: str | None, precision: str, calibration) -> str:
+    """Refuse what cannot be exported; the format if it can."""
     if not isinstance(model, keras.Model):
         raise ValueError(f"`model` must be a Keras network. Received: {type(model).__name__}.")
     if not isinstance(model.output, dict) or "heatmaps" not in model.output:
@@ -148,22 +149,23 @@ def _check(model, path: Path, format: str | None, precision: str, calibration):
             raise ImportError(
                 f"Format {format!r} needs {package}: pip install 'keras-openpose[export]'"
             ) from error
+    return format
 
 
 def _input_spec(model: keras.Model, format: str, size: tuple[int, int] | None) -> keras.InputSpec:
     own = model.input_shape[1:3]
     if size is not None and (np.shape(size) != (2,) or min(size) < 16):
         raise ValueError(f"`size` must be (height, width), at least 16. Received: {size}.")
-    size = own if size is None else tuple(map(int, size))
-    for side, given in zip(own, size, strict=True):
+    sides: tuple[int | None, ...] = own if size is None else tuple(map(int, size))
+    for side, given in zip(own, sides, strict=True):
         if side not in (None, given):
-            raise ValueError(f"`size` must be that of the network, {own}. Received: {size}.")
+            raise ValueError(f"`size` must be that of the network, {own}. Received: {sides}.")
         if side is None and given and given % 16:
-            raise ValueError(f"`size` must be (height, width), multiples of 16. Received: {size}.")
-    if format == "litert" and None in size:
+            raise ValueError(f"`size` must be (height, width), multiples of 16. Received: {sides}.")
+    if format == "litert" and None in sides:
         raise ValueError("`size` must be given for format 'litert', such as (368, 432): it takes one only.")
-    batch = None if None in size else 1
-    return keras.InputSpec(shape=(batch, *size, 3), dtype="float32", name="images")
+    batch = None if None in sides else 1
+    return keras.InputSpec(shape=(batch, *sides, 3), dtype="float32", name="images")
 
 
 def _last_stage(model: keras.Model) -> keras.Model:

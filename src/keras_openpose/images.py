@@ -3,12 +3,25 @@
 import os
 import warnings
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 
 # Modes of PIL's images whose values are not gray or RGB.
 _NOT_YET_RGB = ("1", "P", "PA", "LA", "La", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")
+
+
+@runtime_checkable
+class PilImage(Protocol):
+    """What is used of an image of PIL, which need not be installed."""
+
+    @property
+    def mode(self) -> str:
+        """How its values are to be read, such as `"CMYK"`."""
+
+    def convert(self, mode: str) -> "PilImage":
+        """The image in another mode."""
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
@@ -54,7 +67,7 @@ def channel_advice(image: np.ndarray) -> str:
     return " Channels must come last: `image.transpose(1, 2, 0)`." if first else ""
 
 
-def to_rgb(image: np.ndarray) -> np.ndarray:
+def to_rgb(image: np.ndarray | PilImage) -> np.ndarray:
     """Convert an array of any common kind to RGB.
 
     Args:
@@ -68,7 +81,7 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: another shape or dtype, no pixels, or values that are not finite.
     """
-    if getattr(image, "mode", None) in _NOT_YET_RGB:
+    if isinstance(image, PilImage) and image.mode in _NOT_YET_RGB:
         image = image.convert("RGB")
     image = np.asarray(image)
     if image.ndim == 2:

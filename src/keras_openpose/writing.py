@@ -71,4 +71,4 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
     if not encoded:
         raise ValueError(f"OpenCV cannot write an image of shape {image.shape} as {suffix!r}: {path}")
     with write_whole(path) as temporary:
-        temporary.write_bytes(data)
+        temporary.write_bytes(data.tobytes())

@@ -21,7 +21,6 @@ from keras_openpose.writing import write_image
 _SIZE = (384, 384)  # of the photographs and the scenes
 # People who fill the photograph are found best at a smaller size; people of the scenes are of all sizes.
 _PHOTOGRAPH_SIZE = (272, 272)
-_LOOK = {"flip": True, "refine": True}
 _PHOTOGRAPHS = Path(__file__).parents[1] / "photographs"  # SOURCES.txt there says where they come from
 _SCENES_SHOWN = 3
 _TITLES = ("image", "heatmaps", "PAFs", "found people")
@@ -36,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     strips, model = {}, from_preset()
     for path in sorted(_PHOTOGRAPHS.glob("*.jpg")):
         photograph = read_image(path)
-        poses = model.detect(photograph, input_size=_PHOTOGRAPH_SIZE, **_LOOK)
+        poses = model.detect(photograph, input_size=_PHOTOGRAPH_SIZE, flip=True, refine=True)
         print(f"{path.stem}: people found: {len(poses)}")
         strips[path.stem] = _strip(model, photograph, poses)
 
@@ -45,10 +44,10 @@ def run(options: argparse.Namespace) -> int:
         images, annotations = synthetic_people(
             options.scenes, size=_SIZE, seed=options.seed, folder=temporary
         )
-        figures = evaluate_coco(model, images, annotations, verbose=False, **_LOOK)
+        figures = evaluate_coco(model, images, annotations, verbose=False, flip=True, refine=True)
         for number, path in enumerate(sorted(images.iterdir())[:_SCENES_SHOWN], 1):
             scene = read_image(path)
-            strips[f"scene_{number}"] = _strip(model, scene, model.detect(scene, **_LOOK))
+            strips[f"scene_{number}"] = _strip(model, scene, model.detect(scene, flip=True, refine=True))
     print(
         f"{options.scenes} synthetic scenes that their network has not seen: AP {figures['AP']:.1f} of 100."
     )

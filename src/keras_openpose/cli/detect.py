@@ -3,7 +3,7 @@
 import argparse
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +33,7 @@ VIDEO_SUFFIXES = frozenset((
 _LISTED = IMAGE_SUFFIXES | _PHONE_SUFFIXES | VIDEO_SUFFIXES
 
 People = Poses | WholeBody
-Find = Callable[[list[np.ndarray]], list[People]]
+Find = Callable[[list[np.ndarray]], Sequence[People]]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -53,14 +53,19 @@ def run(options: argparse.Namespace) -> int:
     model = load_network(options, problems)
     predict = {"skeleton": load_skeleton(options, problems), **predict_options(options)}
     parts = load_parts(options, problems)
-    find = partial(predict_poses, model, **predict)
-    if parts:
-        find = partial(predict_whole_body, body=model, **parts, **predict)
+    hands, face = parts.get("hands"), parts.get("face")
+
+    def find(images: list[np.ndarray]) -> Sequence[People]:
+        if parts:
+            return predict_whole_body(images, body=model, hands=hands, face=face, **predict)
+        return predict_poses(model, images, **predict)
+
     with problems.at(options.model or options.preset or "network", fatal=True):
         find([np.zeros((16, 16, 3), np.uint8)])  # compiles for all sizes, lest the first photograph seem slow
+    asked = dict(predict)
     if sources:
-        predict.pop("batch_size", None)  # a camera gives one frame at a time
-    find_video = partial(predict_video, model, smooth=options.smooth, **parts, **predict)
+        asked.pop("batch_size", None)  # a camera gives one frame at a time
+    find_video = partial(predict_video, model, hands=hands, face=face, smooth=options.smooth, **asked)
     try:
         for is_video, paths in itertools.groupby(files, lambda path: path in sources or _is_video(path)):
             if not is_video:
@@ -94,7 +99,7 @@ def _list_files(paths: list[str], problems: Problems) -> dict[Path, str]:
 
     Each with the folder below `--output` for its results: of several folders, files may have equal names.
     """
-    files = {}
+    files: dict[Path, str] = {}
     several = sum(Path(path).is_dir() for path in paths) > 1
     for path in map(Path, paths):
         with problems.at(path):
@@ -128,7 +133,7 @@ def _detect_images(
         for path in group:
             with problems.at(path):
                 images[path] = read_image(path)
-        found = []
+        found: Sequence[People] = []
         with problems.at(", ".join(map(str, images))):
             found = find(list(images.values()))
         seconds = (time.perf_counter() - start) / len(group)

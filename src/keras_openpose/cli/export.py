@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _bytes(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
+    files = [*path.rglob("*")] if path.is_dir() else [path]
     if path.suffix == ".xml":  # of OpenVINO, whose weights lie beside it
         files.append(path.with_suffix(".bin"))
     return sum(file.stat().st_size for file in files if file.is_file())

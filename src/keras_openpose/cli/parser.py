@@ -72,7 +72,7 @@ _DECODING = {
 PREDICT_OPTIONS = ("input_size", "scales", "flip", "refine", "batch_size", *_DECODING)
 
 # Defaults of `train` for a network that is yet to be trained.
-NEW_NETWORK = {"weights": "imagenet", "stages": 6, "dtype": "float32"}
+NEW_WEIGHTS, NEW_STAGES, NEW_DTYPE = "imagenet", 6, "float32"
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -348,6 +348,6 @@ def _add_predict(parser: argparse.ArgumentParser):
 
 def _about(function: Callable, argument: str) -> str:
     """The first sentence of what a docstring says of an argument, as `argparse` takes it."""
-    lines = inspect.getdoc(function)
-    text = re.search(rf"^    {argument}: (.*?)\.\s", lines, re.MULTILINE | re.DOTALL)[1]
+    lines = inspect.getdoc(function) or ""
+    (text, *_) = re.findall(rf"^    {argument}: (.*?)\.\s", lines, re.MULTILINE | re.DOTALL)
     return " ".join(text.split()).replace("%", "%%").replace("`", "")

@@ -40,7 +40,7 @@ class Results:
         self._owners = {path.resolve(): path for path in inputs}
         stems = frozenset(int(path.stem) for path in inputs if path.stem.isdecimal())
         self._unused_stems, self._running = set(stems), (n for n in itertools.count(1) if n not in stems)
-        self._coco = []
+        self._coco: list[dict] = []
 
     def write_image(self, path: Path, image: np.ndarray, poses: Poses | WholeBody):
         """Write the picture of an image, and its people if JSON is wanted.

@@ -8,13 +8,14 @@ import keras
 import tensorflow as tf
 
 from keras_openpose.cli.network import load_network, load_skeleton
-from keras_openpose.cli.parser import NEW_NETWORK
+from keras_openpose.cli.parser import NEW_DTYPE, NEW_STAGES, NEW_WEIGHTS
 from keras_openpose.cli.problems import Problems
 from keras_openpose.data.dataset import coco_dataset
 from keras_openpose.data.skeleton_file import read_skeleton
 from keras_openpose.inference.forward import find_skeleton
 from keras_openpose.models import from_preset, openpose
 from keras_openpose.models.estimator import PoseEstimator
+from keras_openpose.skeletons import Skeleton
 from keras_openpose.training.optimizers import STAGE_MULTIPLIERS
 from keras_openpose.training.recipe import count_epochs, train
 
@@ -25,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     """Build or load the network, train it, say where it is."""
     problems = Problems()
     keras.utils.set_random_seed(options.seed)
-    keras.config.set_dtype_policy(options.dtype or NEW_NETWORK["dtype"])
+    keras.config.set_dtype_policy(options.dtype or NEW_DTYPE)
     model = _network(options, problems)
     recipe = {name: getattr(options, name) for name in _RECIPE if name in options}
     if options.stage_multipliers:
@@ -83,15 +84,20 @@ def _network(options: argparse.Namespace, problems: Problems) -> PoseEstimator:
                 raise ValueError("Only a network that this package built and Keras saved can be trained.")
             find_skeleton(model, skeleton)
         return model
-    if skeleton is None and not options.preset:
-        with problems.at(options.annotations, fatal=True):
-            skeleton = read_skeleton(options.annotations)
-    if skeleton:
-        print(f"Skeleton: {skeleton.name}, {skeleton.num_keypoints} keypoints, {skeleton.num_limbs} limbs")
     if options.preset:
+        if skeleton:
+            _say(skeleton)
         with problems.at(options.file or f"--preset {options.preset}", fatal=True):
             return from_preset(options.preset, file=options.file, skeleton=skeleton)
-    weights, stages = (getattr(options, name) or NEW_NETWORK[name] for name in ("weights", "stages"))
+    if skeleton is None:
+        with problems.at(options.annotations, fatal=True):
+            skeleton = read_skeleton(options.annotations)
+    _say(skeleton)
+    weights, stages = options.weights or NEW_WEIGHTS, options.stages or NEW_STAGES
     with problems.at(f"--backbone {options.backbone} --weights {weights}", fatal=True):
         weights = None if weights == "none" else weights
         return openpose(options.backbone, skeleton=skeleton, num_stages=stages, weights=weights)
+
+
+def _say(skeleton: Skeleton):
+    print(f"Skeleton: {skeleton.name}, {skeleton.num_keypoints} keypoints, {skeleton.num_limbs} limbs")

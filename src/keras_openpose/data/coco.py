@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -88,11 +88,12 @@ def read_labels(path: str | os.PathLike) -> dict:
 
 
 def sort_people(
-    labels: dict, path: str | os.PathLike, categories: dict[int, Sequence[str]]
+    labels: dict, path: str | os.PathLike, categories: Mapping[int, Sequence[str]]
 ) -> tuple[dict[int, list[dict]], dict[int, str]]:
     """The valid labels of people by image, and for each faulty image its first problem."""
     records = {record["id"]: record for record in labels["images"]}
-    people, problems = {image_id: [] for image_id in records}, {}
+    people: dict[int, list[dict]] = {image_id: [] for image_id in records}
+    problems: dict[int, str] = {}
     for person in labels["annotations"]:
         names, record = categories.get(person.get("category_id")), records.get(person.get("image_id"))
         if names is None and "category_id" in person:
@@ -124,10 +125,11 @@ def _keypoint_categories(labels: dict, path, skeleton: Skeleton) -> dict[int, li
     return categories
 
 
-def _problem(person: dict, names: list[str] | None, record: dict | None) -> str | None:
+def _problem(person: dict, names: Sequence[str] | None, record: dict | None) -> str | None:
     if record is None:
         return f"its image (id {person.get('image_id')}) is not among the file's images."
-    image, box = f"{record['file_name']} (id {record['id']})", person.get("bbox") or ()
+    image = f"{record['file_name']} (id {record['id']})"
+    box: Sequence[float] = person.get("bbox") or ()
     if names is None:
         return f"`category_id` must be there. Lacking in image {image}."
     count = len(person["keypoints"])
@@ -164,7 +166,7 @@ def _sample(folder, record: dict, people: list[dict], orders: dict, skeleton: Sk
     for person in people:
         crowd = person.get("iscrowd") or not len(person["keypoints"])
         points = None if crowd else _keypoints(person, orders[person["category_id"]], record)
-        if crowd or np.isnan(points).all():
+        if points is None or np.isnan(points).all():
             ignore += _regions(person)
         else:
             keypoints.append(points)
@@ -174,7 +176,7 @@ def _sample(folder, record: dict, people: list[dict], orders: dict, skeleton: Sk
         os.path.join(folder, record["file_name"]),
         np.reshape(keypoints, (-1, skeleton.num_keypoints, 2)),
         boxes=np.reshape(boxes, (-1, 4)),
-        areas=areas,
+        areas=np.array(areas),
         ignore=ignore,
         image_id=record["id"],
         size=(record["height"], record["width"]),

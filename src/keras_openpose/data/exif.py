@@ -3,6 +3,8 @@
 OpenCV applies it, TensorFlow does not.
 """
 
+from typing import Literal
+
 HEAD = 2**16  # bytes of a file that hold the orientation: it stands before the pixels
 
 _ORIENTATION = 0x0112  # tag of the EXIF standard
@@ -48,7 +50,7 @@ def _exif_of_png(head: bytes) -> bytes:
 
 def _orientation(exif: bytes) -> int:
     """The orientation among the entries of the first directory, twelve bytes each."""
-    order = "little" if exif.startswith(b"II") else "big"
+    order: Literal["little", "big"] = "little" if exif.startswith(b"II") else "big"
 
     def number(place: int, length: int) -> int:
         return int.from_bytes(exif[place : place + length], order)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_openpose.images import channel_advice
 from keras_openpose.skeletons import Skeleton
@@ -16,7 +17,7 @@ MIN_AREA = 32**2  # pixels of the photograph; genJSON.m, `area`
 MIN_DISTANCE = 0.3  # between middles of boxes, as a share of the longer side of the earlier; genJSON.m
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class PoseSample:
     """A photograph and its people. All coordinates are pixels of the photograph, `(x, y)`.
 
@@ -52,14 +53,25 @@ class PoseSample:
 
     image: str | os.PathLike | np.ndarray
     keypoints: np.ndarray
-    boxes: np.ndarray | None = None
-    areas: np.ndarray | None = None
-    ignore: Sequence[np.ndarray | dict] = ()
-    image_id: int | str | None = None
-    size: tuple[int, int] | None = None
+    boxes: np.ndarray
+    areas: np.ndarray
+    ignore: Sequence[np.ndarray | dict]
+    image_id: int | str | None
+    size: tuple[int, int] | None
 
-    def __post_init__(self):
-        keypoints = np.asarray(self.keypoints, np.float32)
+    def __init__(
+        self,
+        image: str | os.PathLike | np.ndarray,
+        keypoints: ArrayLike,
+        boxes: ArrayLike | None = None,
+        areas: ArrayLike | None = None,
+        ignore: Sequence[np.ndarray | dict] = (),
+        image_id: int | str | None = None,
+        size: tuple[int, int] | None = None,
+    ):
+        # The way to fill a frozen dataclass. What messages call the sample comes first.
+        vars(self).update(image=image, image_id=image_id, ignore=ignore)
+        keypoints = np.asarray(keypoints, np.float32)
         if keypoints.ndim != 3 or keypoints.shape[-1] != 2:
             raise ValueError(
                 f"`keypoints` of {self} must have shape (people, keypoints, 2). Received: {keypoints.shape}."
@@ -72,22 +84,21 @@ class PoseSample:
                 f"Every person of {self} must have a labeled keypoint; the outline of one without belongs "
                 f"into `ignore`. Without: {np.flatnonzero(unlabeled.all(-1)).tolist()}."
             )
-        for region in self.ignore:
+        for region in ignore:
             if not isinstance(region, dict) and (np.shape(region)[1:] != (2,) or len(region) < 3):
                 raise ValueError(
                     f"Polygons in `ignore` of {self} must have shape (corners, 2), three at least. "
                     f"Received: {np.shape(region)}."
                 )
-        size = self.size
-        if isinstance(self.image, np.ndarray):
-            if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
+        if isinstance(image, np.ndarray):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
                 raise ValueError(
                     "An image array must be `uint8` RGB of shape (height, width, 3). "
-                    f"Received: {self.image.dtype} of shape {self.image.shape}.{channel_advice(self.image)}"
+                    f"Received: {image.dtype} of shape {image.shape}.{channel_advice(image)}"
                 )
-            size = self.image.shape[:2]
-        boxes = _around(keypoints) if self.boxes is None else np.asarray(self.boxes, np.float32)
-        areas = boxes[..., 2:].prod(-1) if self.areas is None else np.asarray(self.areas, np.float32)
+            size = image.shape[:2]
+        boxes = _around(keypoints) if boxes is None else np.asarray(boxes, np.float32)
+        areas = boxes[..., 2:].prod(-1) if areas is None else np.asarray(areas, np.float32)
         for field, array, shape in (
             ("boxes", boxes, (len(keypoints), 4)),
             ("areas", areas, (len(keypoints),)),
@@ -97,8 +108,7 @@ class PoseSample:
                     f"`{field}` of {self} with {len(keypoints)} people must have shape {shape}. "
                     f"Received: {array.shape}."
                 )
-        for field, value in (("keypoints", keypoints), ("boxes", boxes), ("areas", areas), ("size", size)):
-            object.__setattr__(self, field, value)  # the way to fill a frozen dataclass
+        vars(self).update(keypoints=keypoints, boxes=boxes, areas=areas, size=size)
 
     def __str__(self):
         name = "an image array" if isinstance(self.image, np.ndarray) else os.fspath(self.image)
@@ -138,7 +148,7 @@ def people_to_center(
     enough = labeled.sum(axis=1) >= min_keypoints
     middles = sample.boxes[:, :2] + sample.boxes[:, 2:] / 2
     reaches = MIN_DISTANCE * sample.boxes[:, 2:].max(axis=1)
-    chosen = []
+    chosen: list[int] = []
     for person in np.flatnonzero(enough & (sample.areas >= min_area)):
         distances = np.linalg.norm(middles[chosen] - middles[person], axis=1)
         if (distances >= reaches[chosen]).all():

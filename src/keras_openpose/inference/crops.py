@@ -111,15 +111,15 @@ class CropNetwork:
 
     def _heatmaps(self, crops: list[Crop]) -> np.ndarray:
         """Heatmaps, last stage, on the cells of the largest scale: means of the scales that show a cell."""
-        total = shown = 0
+        seen, shown = [], []
         for scale in self._scales:
             maps, _ = self._forward(np.stack([crop.scaled(scale).pixels(self._size) for crop in crops]))
             if len(self._scales) == 1:
                 return maps
             zoom = _zoom(maps.shape[1], scale / max(self._scales))
-            total = total + np.einsum("gh,bhwc,fw->bgfc", zoom, maps, zoom, optimize=True)
-            shown = shown + np.multiply.outer(zoom.any(axis=1), zoom.any(axis=1))
-        return total / shown[..., None]
+            seen.append(np.einsum("gh,bhwc,fw->bgfc", zoom, maps, zoom, optimize=True))
+            shown.append(np.multiply.outer(zoom.any(axis=1), zoom.any(axis=1)))
+        return np.sum(seen, axis=0) / np.sum(shown, axis=0)[..., None]
 
 
 def _zoom(cells: int, factor: float) -> np.ndarray:

@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 
 from keras_openpose.geometry import fitted_size, resize_coordinates
-from keras_openpose.images import read_image, to_rgb
+from keras_openpose.images import PilImage, read_image, to_rgb
 from keras_openpose.inference.arguments import check_arguments
 from keras_openpose.inference.decoding import decode_poses
 from keras_openpose.inference.forward import Network, find_skeleton, forward_pass, run_network
 from keras_openpose.poses import SAME_PERSON, Poses, oks_spread
 from keras_openpose.skeletons import Skeleton
 
-Photograph = np.ndarray | str | os.PathLike
+Photograph = np.ndarray | str | os.PathLike | PilImage
 
 _STRIDE = 8
 # The sizes that all networks take: mobilenet_openpose has features of stride 16.

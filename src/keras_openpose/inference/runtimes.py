@@ -48,7 +48,8 @@ class ExportedNetwork:
             heatmaps = np.asarray(maps["heatmaps"])
             return heatmaps, np.asarray(maps["pafs"]) if "pafs" in maps else heatmaps[..., :0]
         each = [self.run(images[n : n + 1]) for n in range(len(images))]
-        return tuple(np.concatenate(maps) for maps in zip(*each, strict=True))
+        heatmaps, pafs = (np.concatenate(maps) for maps in zip(*each, strict=True))
+        return heatmaps, pafs
 
 
 def load_exported(path: str | os.PathLike) -> ExportedNetwork:

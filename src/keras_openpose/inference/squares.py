@@ -48,8 +48,8 @@ def face_boxes(poses: Poses) -> np.ndarray:
     """
     missing = _missing(poses, _HEAD)
     if not missing:
-        points = _seen(poses, _HEAD, _SEEN_FOR_FACES)
-        return _squares(*_face_of_many_points(*points), _TOO_SMALL_FACE)
+        centers, sides = _face_of_many_points(*_seen(poses, _HEAD, _SEEN_FOR_FACES))
+        return _squares(centers, sides, _TOO_SMALL_FACE)
     if _missing(poses, ("neck", "head")):
         raise ValueError(
             "`face` needs a body with neck, nose, eyes and ears, or with neck and head. "

@@ -37,7 +37,8 @@ class PoseTracker:
 
     def __init__(self, skeleton: Skeleton, *, memory: int = 15, smooth: float | None = None):
         self._sigmas, self._memory = np.array(skeleton.sigmas), memory
-        self._smooth, self._people, self._next_id = smooth, [], 0
+        self._smooth, self._next_id = smooth, 0
+        self._people: list[_Person] = []
 
     def update(self, poses: Poses) -> Poses:
         """The people of the next frame, with identities."""
@@ -107,11 +108,13 @@ class _OneEuro:
     """The one-euro filter of a person's keypoints: calm when they rest, quick when they move."""
 
     def __init__(self, fps: float):
-        self._fps, self._value, self._speed = fps, None, None
+        self._fps = fps
+        self._value: np.ndarray | None = None
+        self._speed: np.ndarray | float = 0.0
 
     def __call__(self, keypoints: np.ndarray) -> np.ndarray:
         if self._value is None:
-            self._value, self._speed = keypoints, np.zeros_like(keypoints)
+            self._value = keypoints
             return keypoints
         speed = np.nan_to_num((keypoints - self._value) * self._fps)
         self._speed = self._speed + self._weight(_DERIVATIVE_CUTOFF) * (speed - self._speed)

@@ -69,8 +69,9 @@ def body_25(
     x = _conv(x, 256, 3, "features_{}1")
     features = _conv(x, 128, 3, "features_{}2")
 
-    channels, seen = map_channels(skeleton), []
-    maps = {kind: [] for kind in channels}
+    channels = map_channels(skeleton)
+    seen: list = []
+    maps: dict[str, list] = {kind: [] for kind in channels}
     for kind, count in channels.items():
         for stage in range(1, _NUM_STAGES[kind] + 1):
             x = _join([features, *maps[kind][-1:], *seen], f"stage{stage}_{kind}_input")

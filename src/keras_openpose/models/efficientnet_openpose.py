@@ -77,7 +77,8 @@ def efficientnet_openpose(
     images = keras.Input(input_shape, name="images")
 
     channels = map_channels(skeleton)
-    x, maps = _features(efficientnet_lite0(images)), {kind: [] for kind in channels}
+    x = _features(efficientnet_lite0(images))
+    maps: dict[str, list] = {kind: [] for kind in channels}
     for stage in range(1, num_stages + 1):
         for n in range(1, _BLOCKS_PER_STAGE + 1):
             x = residual_block(x, f"stage{stage}_block{n}")

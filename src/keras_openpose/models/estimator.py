@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import overload
 
 import keras
 from keras import ops
@@ -105,6 +106,10 @@ class PoseEstimator(keras.Model):
         check_arguments("predict_options", options, predict_poses, decode_poses, settled=_NOT_FOR_MODELS)
         self.get_layer("heatmaps").predict_options = dict(options)
 
+    @overload
+    def detect(self, images: Photograph, **options) -> Poses: ...
+    @overload
+    def detect(self, images: Iterable[Photograph], **options) -> list[Poses]: ...
     def detect(self, images: Photograph | Iterable[Photograph], **options) -> Poses | list[Poses]:
         """Find the people in photographs: `predict_poses(model, images, **options)`."""
         return predict_poses(self, images, **options)

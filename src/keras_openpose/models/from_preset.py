@@ -1,6 +1,7 @@
 """Published networks with their published weights."""
 
 import os
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from keras_openpose.models.body_25 import body_25
@@ -17,7 +18,7 @@ from keras_openpose.models.weights import fill, load_preset
 from keras_openpose.skeletons import Skeleton
 from keras_openpose.writing import write_whole
 
-_NETWORKS = {
+_NETWORKS: Mapping[str, Callable[..., PoseEstimator]] = {
     network.__name__: network
     for network in (
         body_25,

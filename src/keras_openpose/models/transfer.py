@@ -55,10 +55,12 @@ def _shared_channels(source: Skeleton, target: Skeleton) -> dict[str, Channels]:
     keypoints = [(names[0].index(name), n) for n, name in enumerate(names[1]) if name in names[0]]
     limbs = [(source.limbs.index(limb), n) for n, limb in enumerate(target.limbs) if limb in source.limbs]
     pafs = [(2 * one + xy, 2 * other + xy) for one, other in limbs for xy in (0, 1)]
-    return {
-        kind: tuple(np.array(pairs, np.intp).reshape(-1, 2).T)
-        for kind, pairs in (("heatmaps", keypoints), ("pafs", pafs))
-    }
+    return {"heatmaps": _sides(keypoints), "pafs": _sides(pafs)}
+
+
+def _sides(pairs: list[tuple[int, int]]) -> Channels:
+    theirs, ours = np.array(pairs, np.intp).reshape(-1, 2).T
+    return theirs, ours
 
 
 def _channels_of_layers(

@@ -151,7 +151,7 @@ def _load_file(model: PoseEstimator, preset: Preset, file: str | os.PathLike):
 
 
 def _download(preset: Preset, folder: Path) -> str:
-    problems = []
+    problems: list[str] = []
     for download in preset.downloads:
         # Two networks may share a file, and files of two networks a name.
         name = "_".join(PurePosixPath(download.url).parts[-2:])

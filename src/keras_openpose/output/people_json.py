@@ -96,11 +96,11 @@ def poses_from_openpose(content: Mapping, *, skeleton: Skeleton = COCO_18) -> Po
         body = Poses(body.keypoints, body.scores, body.pose_scores, skeleton, ids)
     if not any(person.get(key) for person in people for key in (_FACE, _LEFT_HAND, _RIGHT_HAND)):
         return body[best_first]
-    parts = [
-        _read(people, key, part)
+    left_hands, right_hands, faces = (
+        _read(people, key, part)[best_first]
         for key, part in ((_LEFT_HAND, HAND_21), (_RIGHT_HAND, HAND_21), (_FACE, FACE_70))
-    ]
-    return WholeBody(*(rows[best_first] for rows in (body, *parts)))
+    )
+    return WholeBody(body[best_first], left_hands, right_hands, faces)
 
 
 def _read(people: Sequence[Mapping], key: str, skeleton: Skeleton) -> Poses:

@@ -59,7 +59,7 @@ def draw_poses(image: np.ndarray, poses: Poses | WholeBody, *, thickness: int | 
         _draw_limbs(picture, _clear(poses.right_hands, _HAND_SEEN), None, fine, _HAND_PART)
         _draw_limbs(picture, _clear(poses.faces, _FACE_SEEN), None, fine, _FACE_PART)
     if poses.body.ids is not None:
-        _write_ids(picture, poses.body, thickness or widest)
+        _write_ids(picture, poses.body.ids, poses.body.boxes, thickness or widest)
     return picture
 
 
@@ -89,11 +89,11 @@ def _clear(poses: Poses, threshold: float) -> Poses:
     return replace(poses, keypoints=keypoints)
 
 
-def _write_ids(picture: np.ndarray, poses: Poses, thickness: int):
+def _write_ids(picture: np.ndarray, ids: np.ndarray, boxes: np.ndarray, thickness: int):
     """Write each id over its person, within the picture, in the nearest free row."""
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.35 * thickness
-    written = []  # left, right and baseline
-    for person, box in zip(poses.ids, poses.boxes, strict=True):
+    written: list[tuple[int, int, int]] = []  # left, right and baseline
+    for person, box in zip(ids, boxes, strict=True):
         if np.isnan(box).any():  # someone without any keypoint
             continue
         (width, height), _ = cv2.getTextSize(str(person), font, scale, thickness + 2)
@@ -192,12 +192,14 @@ def _colors(count: int) -> list[tuple[int, int, int]]:
         return []
     hues = np.linspace(0, 360, count, endpoint=False, dtype=np.float32)
     hsv = np.stack([hues, np.full(count, 0.9), np.ones(count)], axis=-1).astype(np.float32)
-    return [tuple(map(int, color)) for color in 255 * cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0]]
+    rgb = (255 * cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0]).astype(int)
+    return [(red, green, blue) for red, green, blue in rgb.tolist()]
 
 
 def _fixed(xy: np.ndarray) -> tuple[int, int]:
     # OpenCV takes 32-bit integers; nothing so far outside is seen.
-    return tuple(int(v) for v in np.rint(np.clip(xy, -1e5, 1e5) * (1 << _SHIFT)))
+    x, y = np.rint(np.clip(xy, -1e5, 1e5) * (1 << _SHIFT))
+    return int(x), int(y)
 
 
 def _enlarged(maps: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:

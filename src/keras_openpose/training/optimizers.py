@@ -97,15 +97,13 @@ def make_optimizer(
         )
     else:
         rate = learning_rate
-    options = {
-        "learning_rate": WarmUp(rate, warmup_steps),
-        "weight_decay": weight_decay,
-        "global_clipnorm": clipnorm,
-        **({} if ema is None else {"use_ema": True, "ema_momentum": ema}),
-    }
+    rate = WarmUp(rate, warmup_steps)
+    averages = {} if ema is None else {"use_ema": True, "ema_momentum": ema}
     if name == "sgd":
-        return CaffeSGD(**options, multipliers=multipliers)
-    return KernelAdamW(**options)
+        return CaffeSGD(
+            rate, weight_decay=weight_decay, multipliers=multipliers, global_clipnorm=clipnorm, **averages
+        )
+    return KernelAdamW(rate, weight_decay=weight_decay, global_clipnorm=clipnorm, **averages)
 
 
 def _decays(variable) -> bool:

@@ -133,9 +133,10 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
         epochs = math.ceil(steps / steps_per_epoch)
         length = math.ceil(steps / epochs)
-        made = optimizer
         if isinstance(optimizer, str):
             made = make_optimizer(optimizer, steps=epochs * length, **recipe)
+        else:
+            made = optimizer
         model.compile(made, loss=loss, jit_compile=best_jit_compile())
         backup = Backup(folder / "backup")
         return model.fit(

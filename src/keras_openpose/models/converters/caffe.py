@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 # What counts of BVLC/caffe, src/caffe/proto/caffe.proto. Layers of the first generation are in `layers`.
 _SCHEMA = """
@@ -70,7 +70,7 @@ def read_caffemodel(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _network_class() -> type:
+def _network_class() -> type[Message]:
     """The class that reads a NetParameter."""
     schema = text_format.Parse(_SCHEMA, descriptor_pb2.FileDescriptorProto())
     pool = descriptor_pool.DescriptorPool()

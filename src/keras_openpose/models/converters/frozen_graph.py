@@ -94,8 +94,8 @@ class _Graph:
     def __init__(self, nodes: list[_Node]):
         self._names = {_SUFFIX.sub("", node.name): node.name for node in nodes if node.array is not None}
         self._nodes = {node.name: node for node in nodes}
-        self.constants = {name: self._nodes[node].array for name, node in self._names.items()}
-        self._readers = {}
+        self.constants = {_SUFFIX.sub("", node.name): node.array for node in nodes if node.array is not None}
+        self._readers: dict[str, list[_Node]] = {}
         for node in nodes:
             for name in node.inputs:
                 self._readers.setdefault(name, []).append(node)
@@ -107,8 +107,8 @@ class _Graph:
         scale, offset = np.ones(channels), np.zeros(channels)
         node = self._next(self._nodes[self._names[kernel]])
         while node and (node := self._next(node)):
-            others = [self._constant(name) for name in node.inputs]
-            others = [other for other in others if other and self.constants[other].shape == (channels,)]
+            read = [constant for name in node.inputs if (constant := self._constant(name))]
+            others = [constant for constant in read if self.constants[constant].shape == (channels,)]
             values = [self.constants[other].astype(np.float64) for other in others]
             if node.operation.startswith("FusedBatchNorm") and len(values) == 4 and not node.is_training:
                 gamma, beta, mean, variance = values

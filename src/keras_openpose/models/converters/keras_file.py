@@ -5,6 +5,7 @@ import os
 import warnings
 import zipfile
 from collections.abc import Iterator
+from typing import IO
 
 import h5py
 import keras
@@ -48,7 +49,7 @@ def load_keras_file(model: keras.Model, path: str | os.PathLike):
 @contextlib.contextmanager
 def _open(path: str) -> Iterator[h5py.File]:
     with contextlib.ExitStack() as stack:
-        file = path
+        file: str | IO[bytes] = path
         if path.endswith(".keras"):
             archive = stack.enter_context(zipfile.ZipFile(path))
             file = stack.enter_context(archive.open("model.weights.h5"))

@@ -5,7 +5,7 @@ Python's own unpickler, even with a restricted `find_class`, reserves memory tha
 
 import pickletools
 from collections.abc import Callable, Mapping
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 # Opcodes that push their argument.
 _VALUES = {
@@ -24,7 +24,7 @@ class Global(str):
 
 def read_pickle(
     file: BinaryIO, calls: Mapping[str, Callable], persistent: Callable[[object], object] | None = None
-) -> object:
+) -> Any:
     """Read one pickle, up to its end; strings of Python 2 become text of the same character codes.
 
     Args:
@@ -44,8 +44,10 @@ def read_pickle(
         raise ValueError(f"no pickle of weights, or a damaged one ({type(error).__name__})") from error
 
 
-def _run(file, calls, persistent) -> object:
-    stack, memo = [], {}
+def _run(file, calls, persistent) -> Any:
+    # What a pickle holds is known when it runs, not before: whoever reads one checks it.
+    stack: list[Any] = []
+    memo: dict[object, Any] = {}
     for opcode, argument, _ in pickletools.genops(file):
         name = opcode.name
         if name in _VALUES:
@@ -71,7 +73,7 @@ def _run(file, calls, persistent) -> object:
             items = [stack.pop(), stack.pop()][::-1] if name == "SETITEM" else _since_mark(stack)
             stack[-1].update(as_dict(zip(items[::2], items[1::2], strict=True)))
         elif name == "GLOBAL":
-            stack.append(Global(argument.replace(" ", ".")))
+            stack.append(Global(str(argument).replace(" ", ".")))
         elif name == "STACK_GLOBAL":
             attribute, module = stack.pop(), stack.pop()
             stack.append(Global(f"{module}.{attribute}"))

@@ -7,7 +7,9 @@ import io
 import math
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -51,10 +53,7 @@ def read_torch_file(path: str | os.PathLike) -> dict[str, np.ndarray]:
             is run.
     """
     content = Path(path).read_bytes()
-    try:
-        import torch
-    except ImportError:
-        torch = None
+    torch = _torch()
     try:
         if torch is None:
             return read_without_torch(content)
@@ -64,6 +63,15 @@ def read_torch_file(path: str | os.PathLike) -> dict[str, np.ndarray]:
     except Exception as error:  # zipfile, NumPy and PyTorch raise many kinds
         reason = str(error).split("\n")[0] or type(error).__name__
         raise ValueError(f"{os.fspath(path)} is not a PyTorch file of weights: {reason}") from error
+
+
+def _torch() -> ModuleType | None:
+    """PyTorch, if it is installed."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch
 
 
 def read_without_torch(content: bytes) -> dict[str, np.ndarray]:
@@ -90,7 +98,7 @@ def _read_zip(content: bytes) -> tuple[object, dict]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         (index,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
         folder = index.removesuffix("data.pkl")
-        storages = {}
+        storages: dict[str, _Storage] = {}
         checkpoint = _read_checkpoint(io.BytesIO(_stored(archive, index)), storages)
         # PyTorch writes no part twice: files whose parts overlap would fill any memory.
         if sum(storage.length * storage.dtype.itemsize for storage in storages.values()) > len(content):
@@ -109,7 +117,8 @@ def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _read_stream(content: bytes) -> tuple[object, dict]:
-    file, storages, values = io.BytesIO(content), {}, {}
+    file, values = io.BytesIO(content), {}
+    storages: dict[str, _Storage] = {}
     for _ in range(2):
         read_pickle(file, {})  # the magic number and the version of the format
     system = read_pickle(file, {})
@@ -141,7 +150,7 @@ def _read_checkpoint(file: io.BytesIO, storages: dict[str, _Storage]) -> object:
         storages[key] = _Storage(key, _DTYPES[dtype], length)
         return storages[key]
 
-    calls = {
+    calls: dict[str, Callable] = {
         "torch._utils._rebuild_tensor_v2": lambda storage, offset, shape, strides, *_: _Tensor(
             storage, offset, shape, strides
         ),
