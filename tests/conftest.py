@@ -31,8 +31,9 @@ def pytest_configure(config):
 def shared() -> Path:
     """The folder of real photographs, labels and weights beside the checkout."""
     folder = Path(__file__).parents[2] / "shared"
-    if not folder.is_dir():
-        pytest.skip(f"needs the real data in {folder}")
+    needed = ("data/coco/val2017", "weights/mobilenet_v2_small_graph_opt.pb")
+    if not all((folder / name).exists() for name in needed):
+        pytest.skip(f"needs the real data in {folder}: python benchmarks/fetch_photographs.py")
     return folder
 
 
