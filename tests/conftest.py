@@ -1,5 +1,6 @@
 """What the test modules share: the real data beside the checkout, a trained network, drawn people."""
 
+import json
 import os
 import zlib
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import keras_openpose as ko
+from keras_openpose.skeletons import COCO_KEYPOINTS
 
 
 def pytest_configure(config):
@@ -29,8 +31,9 @@ def pytest_configure(config):
 def shared() -> Path:
     """The folder of real photographs, labels and weights beside the checkout."""
     folder = Path(__file__).parents[2] / "shared"
-    if not folder.is_dir():
-        pytest.skip(f"needs the real data in {folder}")
+    needed = ("data/coco/val2017", "weights/mobilenet_v2_small_graph_opt.pb")
+    if not all((folder / name).exists() for name in needed):
+        pytest.skip(f"needs the real data in {folder}: python benchmarks/fetch_photographs.py")
     return folder
 
 
@@ -121,6 +124,43 @@ def coco_folder(tmp_path_factory):
     """A few drawn people as a COCO folder: photographs and labels."""
     folder = tmp_path_factory.mktemp("coco")
     return ko.synthetic_people(4, size=(96, 128), people=(1, 2), folder=folder, progress=False)
+
+
+# COCO's 17 keypoints of somebody who stands: from the middle of the body, in heights of it.
+STANDING = np.array([
+    (0, -0.42), (0.03, -0.45), (-0.03, -0.45), (0.07, -0.43), (-0.07, -0.43), (0.13, -0.28), (-0.13, -0.28),
+    (0.19, -0.1), (-0.19, -0.1), (0.23, 0.04), (-0.23, 0.04), (0.09, 0.03), (-0.09, 0.03), (0.1, 0.26),
+    (-0.1, 0.26), (0.11, 0.47), (-0.11, 0.47),
+])  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def drawn_labels(tmp_path_factory):
+    """A COCO label file of people who stand side by side, of a crowd, and of a photograph of no one."""
+    random, images, rows = np.random.default_rng(0), [], []
+    for image_id in range(13):
+        height, width = (int(side) for side in random.integers(160, 700, 2))
+        images.append({"id": image_id, "file_name": f"{image_id}.jpg", "height": height, "width": width})
+        count = 0 if image_id == 12 else 1 + image_id % 3
+        for n in range(count):
+            tall = min(0.9 * height, 1.6 * width / count) * random.uniform(0.8, 1)
+            keypoints = STANDING * tall + ((n + 0.5) * width / count, height / 2)
+            keypoints = np.rint(keypoints + random.normal(0, 0.01 * tall, (17, 2)))
+            seen = np.where(random.random(17) < 0.15, 0, random.integers(1, 3, 17))
+            box = [*keypoints.min(axis=0), *np.ptp(keypoints, axis=0)]
+            rows.append({
+                "id": len(rows) + 1, "image_id": image_id, "category_id": 1, "iscrowd": 0,
+                "keypoints": (np.column_stack([keypoints, seen]) * (seen > 0)[:, None]).ravel().tolist(),
+                "num_keypoints": int((seen > 0).sum()), "bbox": box, "area": 0.3 * tall**2,
+            })  # fmt: skip
+    rows.append({
+        **rows[0], "id": len(rows) + 1, "iscrowd": 1, "num_keypoints": 0, "keypoints": [0] * 51,
+        "bbox": [0, 0, 20, 20], "segmentation": {"size": [1, 1], "counts": [1]},
+    })  # fmt: skip
+    category = {"id": 1, "name": "person", "keypoints": list(COCO_KEYPOINTS)}
+    path = tmp_path_factory.mktemp("labels") / "labels.json"
+    path.write_text(json.dumps({"images": images, "annotations": rows, "categories": [category]}))
+    return path
 
 
 @pytest.fixture(scope="session")

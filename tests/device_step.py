@@ -1,6 +1,5 @@
-"""The training step of `backend_step.py` on one device, on two, or in one of two processes.
+"""The training step of `backend_step.py` on two devices, or in one of two processes.
 
-    python tests/device_step.py one results.npz
     python tests/device_step.py two results.npz
     python tests/device_step.py process results.npz 127.0.0.1:9911 0
 
@@ -16,7 +15,7 @@ import os
 import signal
 
 parser = argparse.ArgumentParser()
-parser.add_argument("how", choices=["one", "two", "process"])
+parser.add_argument("how", choices=["two", "process"])
 parser.add_argument("output")
 parser.add_argument("address", nargs="?")
 parser.add_argument("index", nargs="?", type=int)
@@ -45,7 +44,7 @@ if arguments.how == "process":
     mine = slice(2 * arguments.index, 2 * arguments.index + 2)
     if backend == "jax":
         keras.distribution.initialize(arguments.address, num_processes=2, process_id=arguments.index)
-if arguments.how != "one" and backend == "jax":
+if backend == "jax":
     assert len(keras.distribution.list_devices()) == 2
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
 

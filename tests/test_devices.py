@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_openpose as ko
 from backend_step import batch, compile_for_training, network
 
 pytestmark = pytest.mark.slow
@@ -39,11 +40,17 @@ def finish(*processes):
     return outputs
 
 
+def train_on_one_device(optimizer, **more):
+    """As `device_step.py` does, here: the last loss and the weights."""
+    model = network(normalized=False)
+    compile_for_training(model, optimizer)
+    history = model.fit(tf.data.Dataset.from_tensors(batch()).repeat(), verbose=0, **more).history
+    return {"loss": history["loss"][-1], **{f"weight {n}": one for n, one in enumerate(model.get_weights())}}
+
+
 @pytest.fixture(scope="module")
-def one_device(tmp_path_factory):
-    path = tmp_path_factory.mktemp("one") / "one.npz"
-    finish(start("tensorflow", STEP, "one", path))
-    return np.load(path)
+def one_device():
+    return train_on_one_device(keras.optimizers.SGD(0.1, momentum=0.9), steps_per_epoch=1)
 
 
 def assert_equal_steps(path, one_device):
@@ -65,12 +72,12 @@ def test_two_devices(backend, one_device, tmp_path):
     assert_equal_steps(tmp_path / "two.npz", one_device)
 
 
-@pytest.mark.parametrize("optimizer", ["CaffeSGD", "ConvMuon"])
+@pytest.mark.parametrize("optimizer", [ko.CaffeSGD, ko.ConvMuon])
 def test_our_optimizers_on_two_devices(optimizer, tmp_path):
     """TensorFlow gives them the copies of a variable on each device."""
-    for how in ("one", "two"):
-        finish(start("tensorflow", STEP, how, tmp_path / f"{how}.npz", "--optimizer", optimizer))
-    assert_equal_steps(tmp_path / "two.npz", np.load(tmp_path / "one.npz"))
+    finish(start("tensorflow", STEP, "two", tmp_path / "two.npz", "--optimizer", optimizer.__name__))
+    one = train_on_one_device(optimizer(0.1, momentum=0.9), steps_per_epoch=1)
+    assert_equal_steps(tmp_path / "two.npz", one)
 
 
 def free_address():
@@ -118,12 +125,8 @@ def test_killed_processes_go_on_from_the_backup(tmp_path):
         assert process.returncode == -signal.SIGKILL, process.stdout.read()[-3000:]
     finish(*start_both())
 
-    model = network(normalized=False)
-    compile_for_training(model, keras.optimizers.SGD(0.1, momentum=0.9))
-    data = tf.data.Dataset.from_tensors(batch()).repeat()
-    history = model.fit(data, epochs=4, steps_per_epoch=2, verbose=0).history
-    uninterrupted = {f"weight {n}": value for n, value in enumerate(model.get_weights())}
-    uninterrupted["loss"] = history["loss"][-1]
+    sgd = keras.optimizers.SGD(0.1, momentum=0.9)
+    uninterrupted = train_on_one_device(sgd, epochs=4, steps_per_epoch=2)
     for n in range(2):
         with np.load(tmp_path / f"{n}.npz") as results:
             assert results["epochs"] == 2

@@ -1,6 +1,7 @@
 """Exported networks: each format in its own runtime gives the maps that Keras gives."""
 
 import errno
+import functools
 import importlib.util
 import os
 import subprocess
@@ -58,6 +59,19 @@ def network(arm):
     return model
 
 
+@pytest.fixture(scope="module")
+def written(network, tmp_path_factory):
+    """The path of the network in a format, of a fixed size or of any; each is written once."""
+    folder = tmp_path_factory.mktemp("written")
+
+    @functools.cache
+    def write(format, size=SIZE):
+        name = f"{'fixed' if size else 'any'}{SUFFIXES[format]}"
+        return ko.export_model(network, folder / name, format=format, size=size)
+
+    return write
+
+
 def last_stage(model, images):
     maps = model(images, training=False)
     return [np.asarray(maps[name])[:, -1] for name in ("heatmaps", "pafs")]
@@ -68,9 +82,8 @@ def largest_difference(maps, others):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_fixed_size_gives_the_last_stage_of_keras(format, network, tmp_path):
-    path = ko.export_model(network, tmp_path / f"network{SUFFIXES[format]}", format=format, size=SIZE)
-    exported = ko.load_exported(path)
+def test_a_fixed_size_gives_the_last_stage_of_keras(format, network, written):
+    exported = ko.load_exported(written(format))
     assert exported.input_shape == (1, *SIZE, 3)
     assert exported.channels == {"heatmaps": 4, "pafs": 4}
     maps = exported.run(IMAGES)  # one by one, as the network takes them
@@ -80,9 +93,8 @@ def test_a_fixed_size_gives_the_last_stage_of_keras(format, network, tmp_path):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_skeleton_and_the_options_go_along(format, network, arm, arm_model, tmp_path):
-    path = ko.export_model(network, tmp_path / f"network{SUFFIXES[format]}", format=format, size=SIZE)
-    exported = ko.load_exported(path)
+def test_the_skeleton_and_the_options_go_along(format, written, arm, arm_model, tmp_path):
+    exported = ko.load_exported(written(format))
     assert exported.skeleton == arm
     assert exported.predict_options == {"input_size": [*SIZE], "min_score": 0.0}
     assert ko.predict_poses(exported, IMAGES[0]).skeleton == arm
@@ -93,8 +105,8 @@ def test_the_skeleton_and_the_options_go_along(format, network, arm, arm_model, 
 
 
 @pytest.mark.parametrize("format", [one for one in FORMATS if one.values[0] != "litert"])
-def test_without_a_size_it_takes_batches_of_any(format, network, tmp_path):
-    exported = ko.load_exported(ko.export_model(network, tmp_path / f"network{SUFFIXES[format]}"))
+def test_without_a_size_it_takes_batches_of_any(format, network, written):
+    exported = ko.load_exported(written(format, size=None))
     assert exported.input_shape == (None, None, None, 3)
     for images in (IMAGES, IMAGES[:1, :48], IMAGES[:, :, :32]):
         assert largest_difference(exported.run(images), last_stage(network, images)) < 1e-5
@@ -103,27 +115,25 @@ def test_without_a_size_it_takes_batches_of_any(format, network, tmp_path):
 # Straight from the runtimes, as somebody without this package would use the files.
 
 
-def test_onnxruntime_finds_inputs_and_outputs_by_name(network, tmp_path):
+def test_onnxruntime_finds_inputs_and_outputs_by_name(network, written):
     onnxruntime = pytest.importorskip("onnxruntime")
-    path = ko.export_model(network, tmp_path / "network.onnx")
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(written("onnx", size=None), providers=["CPUExecutionProvider"])
     assert [one.name for one in session.get_inputs()] == ["images"]
     assert {one.name for one in session.get_outputs()} == {"heatmaps", "pafs"}
     maps = session.run(["heatmaps", "pafs"], {"images": IMAGES})
     assert largest_difference(maps, last_stage(network, IMAGES)) < 1e-5
 
 
-def test_litert_finds_inputs_and_outputs_by_name(network, tmp_path):
+def test_litert_finds_inputs_and_outputs_by_name(network, written):
     litert = pytest.importorskip("ai_edge_litert.interpreter")
-    path = ko.export_model(network, tmp_path / "network.tflite", size=SIZE)
-    maps = litert.Interpreter(str(path)).get_signature_runner()(images=IMAGES[:1])
+    maps = litert.Interpreter(str(written("litert"))).get_signature_runner()(images=IMAGES[:1])
     assert largest_difference([maps["heatmaps"], maps["pafs"]], last_stage(network, IMAGES[:1])) < 1e-5
 
 
-def test_openvino_finds_inputs_and_outputs_by_name(network, tmp_path):
+def test_openvino_finds_inputs_and_outputs_by_name(network, written):
     openvino = pytest.importorskip("openvino")
-    path = ko.export_model(network, tmp_path / "network.xml")
-    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    precision = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model(written("openvino", size=None), "CPU", precision)
     maps = compiled({"images": IMAGES})
     assert largest_difference([maps["heatmaps"], maps["pafs"]], last_stage(network, IMAGES)) < 1e-5
 
@@ -134,14 +144,13 @@ def test_openvino_finds_inputs_and_outputs_by_name(network, tmp_path):
     ("precision", "share_of_range"),
     [("float16", 2e-3), ("int8", 0.03)],
 )
-def test_narrower_litert_is_smaller_and_near(precision, share_of_range, network, tmp_path):
+def test_narrower_litert_is_smaller_and_near(precision, share_of_range, network, written, tmp_path):
     pytest.importorskip("ai_edge_litert")
-    whole = ko.export_model(network, tmp_path / "whole.tflite", size=SIZE)
     calibration = IMAGES.astype("uint8") if precision == "int8" else ()
     path = ko.export_model(
         network, tmp_path / "narrow.tflite", size=SIZE, precision=precision, calibration=calibration
     )
-    assert path.stat().st_size < 0.9 * whole.stat().st_size
+    assert path.stat().st_size < 0.9 * written("litert").stat().st_size
     expected = last_stage(network, IMAGES)
     for maps, others in zip(ko.load_exported(path).run(IMAGES), expected, strict=True):
         assert 0 < np.abs(maps - others).max() < share_of_range * np.ptp(others)
@@ -170,8 +179,8 @@ def test_exported_networks_find_people(arm, arm_model, photograph_arms, tmp_path
     np.testing.assert_allclose(found[1].keypoints, expected[1].keypoints, atol=1e-3)
 
 
-def test_a_fixed_network_is_asked_for_no_other_size(network, arm, tmp_path):
-    exported = ko.load_exported(ko.export_model(network, tmp_path / "network", size=SIZE))
+def test_a_fixed_network_is_asked_for_no_other_size(written, arm):
+    exported = ko.load_exported(written("tf_saved_model"))
     with pytest.raises(ValueError, match=r"takes images of height and width \(64, 96\) only"):
         ko.predict_poses(exported, IMAGES[0], skeleton=arm, scales=(1, 2))
     with pytest.raises(ValueError, match="must give the maps of COCO_18"):
@@ -318,14 +327,6 @@ def test_people_are_found_without_loading_a_backend_of_keras(arm_model, photogra
         "print(len(poses), {'tensorflow', 'torch'} & set(sys.modules))\n"
     )
     assert run(["-c", code], tmp_path) == "1 set()\n"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("imports", ["import keras, keras_openpose", "import keras_openpose; import keras"])
-def test_a_compiled_network_loads_once_keras_and_the_package_are_imported(imports, arm_model, tmp_path):
-    arm_model.compile("sgd", ko.StageLoss())
-    arm_model.save(tmp_path / "arms.keras")
-    run(["-c", f"{imports}; keras.models.load_model('arms.keras')"], tmp_path)
 
 
 def test_a_folder_that_cannot_be_replaced_keeps_what_it_had(tmp_path, monkeypatch):

@@ -187,22 +187,6 @@ def test_ctrl_c_leaves_a_playable_video_and_the_people_until_then(number, tmp_pa
 
 
 @pytest.mark.slow
-def test_the_demo_needs_nothing_and_says_what_it_shows(tmp_path):
-    process = installed("demo", "--scenes", 5, cwd=tmp_path)
-    output, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert "astronaut: people found: 1\n" in output
-    assert "photographer: people found: 1\n" in output
-    found = re.search(r"5 synthetic scenes that their network has not seen: AP (\d+\.\d) of 100", output)
-    assert float(found[1]) > 40  # of 200 scenes it is 60
-    pictures = sorted(path.name for path in (tmp_path / "keras-openpose-demo").iterdir())
-    assert pictures == [
-        "astronaut.png", "overview.png", "photographer.png", "scene_1.png", "scene_2.png", "scene_3.png"
-    ]  # fmt: skip
-    assert ko.read_image(tmp_path / "keras-openpose-demo/overview.png").shape[1] > 1000
-
-
-@pytest.mark.slow
 def test_a_command_prints_only_its_own_lines():
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     command = [sys.executable, "-m", "keras_openpose", "detect", "missing.jpg"]

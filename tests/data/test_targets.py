@@ -1,7 +1,6 @@
-"""Targets: hand arithmetic, a second opinion on real labels, and the way back through the decoder."""
+"""Targets: hand arithmetic, a second opinion, and the way back through the decoder."""
 
 import contextlib
-import importlib.util
 import io
 import math
 
@@ -10,6 +9,7 @@ import pytest
 import tensorflow as tf
 from pycocotools.coco import COCO
 
+from ideal_maps import ideal_maps
 from keras_openpose import COCO_18, Skeleton, decode_poses, poses_to_coco
 from keras_openpose.data.coco import coco_samples
 from keras_openpose.data.samples import fill_derived
@@ -182,18 +182,24 @@ def test_maps_drawn_by_a_fixture_agree(draw_maps, arm):
 
 
 @pytest.fixture(scope="module")
-def second_opinion(shared):
-    """Real people in input pixels, with what `ideal_maps.py`, which shares no code, draws of them."""
-    spec = importlib.util.spec_from_file_location("ideal_maps", shared / "tools/ideal_maps.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    labels = shared / "data/person_keypoints_val2017_labels_only.json"
+def second_opinion(request):
+    """Labeled people in input pixels, with what `ideal_maps`, which shares no code, draws of them."""
+    labels = request.getfixturevalue(request.param)
     samples = coco_samples("", labels)
     people = {sample.image_id: fill_derived(sample.keypoints, COCO_18) for sample in samples}
     return labels, [
         (image_id, resize_coordinates(people[image_id], 1 / scale), scale, heatmaps, pafs)
-        for image_id, heatmaps, pafs, scale in tool.ideal_maps(labels)
+        for image_id, heatmaps, pafs, scale in ideal_maps(labels)
     ]
+
+
+@pytest.fixture(scope="module")
+def real_labels(shared):
+    return shared / "data/person_keypoints_val2017_labels_only.json"
+
+
+DRAWN = pytest.param("drawn_labels", id="drawn people")
+REAL = pytest.param("real_labels", id="real people", marks=[pytest.mark.shared, pytest.mark.slow])
 
 
 def draw(keypoints, shift_of_pafs=0.0):
@@ -206,9 +212,8 @@ def differing_cells(one, other):
     return (np.abs(one - other) > 1e-4).any(axis=-1)
 
 
-@pytest.mark.shared
-@pytest.mark.slow
-def test_maps_of_real_labels_agree(second_opinion):
+@pytest.mark.parametrize("second_opinion", [DRAWN, REAL], indirect=True)
+def test_maps_of_labels_agree(second_opinion):
     """A cell at the very edge of a limb or Gaussian may fall to either side: fewer than 1 in 10,000 do."""
     cells, differing = 0, 0
     for _, keypoints, _, heatmaps, pafs in second_opinion[1]:
@@ -219,7 +224,7 @@ def test_maps_of_real_labels_agree(second_opinion):
     assert differing < 1e-4 * cells
 
 
-@pytest.mark.shared
+@pytest.mark.parametrize("second_opinion", [DRAWN, REAL], indirect=True)
 def test_pafs_half_a_cell_off_would_be_seen(second_opinion):
     """As CMU draws them, against the half cell of the heatmaps."""
 
@@ -234,8 +239,7 @@ def test_pafs_half_a_cell_off_would_be_seen(second_opinion):
     assert share_of_limb_cells_that_differ(3.5) > 0.1
 
 
-@pytest.mark.shared
-@pytest.mark.slow
+@pytest.mark.parametrize("second_opinion", [REAL], indirect=True)
 def test_drawn_decoded_and_scored_real_people_reach_the_ap_of_maps_drawn_apart(second_opinion):
     labels, images = second_opinion
     with contextlib.redirect_stdout(io.StringIO()):

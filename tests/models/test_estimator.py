@@ -96,14 +96,17 @@ def test_mixed_precision_changes_nothing(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("imports", ["import keras_openpose, keras", "import keras, keras_openpose"])
-def test_both_orders_of_import_load_a_compiled_network(imports, model, tmp_path):
-    model.compile()
-    model.save(tmp_path / "model.keras")
-    code = f"{imports}; print(keras.models.load_model('model.keras').skeleton.name)"
+def test_both_orders_of_import_load_compiled_networks(imports, arm_model, tmp_path):
+    models = {"lamp": network(LAMP), "feet": network(FEET), "plain": arm_model}
+    for name, model in models.items():
+        model.compile("sgd", ko.StageLoss())
+        model.save(tmp_path / f"{name}.keras")
+    code = f"{imports}; models = [keras.models.load_model(f'{{name}}.keras') for name in {list(models)}]\n"
+    code += "print([model.skeleton.name for model in models[:2]], type(models[2]).__name__)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stdout == f"{model.skeleton.name}\n"
+    assert done.stdout == "['lamp', 'feet'] Functional\n"
 
 
 def test_a_network_that_version_0_1_saved_works_with_its_skeleton(tmp_path):

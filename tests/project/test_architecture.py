@@ -146,4 +146,5 @@ def test_the_package_can_be_imported_without_standard_error():
 def test_importing_the_package_costs_less_than_0_3_seconds_beyond_keras():
     code = "import time, cv2, keras; start = time.perf_counter()\n"
     code += "import keras_openpose; print(time.perf_counter() - start)"
-    assert min(float(run(code).stdout.splitlines()[-1]) for _ in range(3)) < 0.3
+    # The first run may read from a cold disk, any run may wait for a busy machine.
+    assert any(float(run(code).stdout.splitlines()[-1]) < 0.3 for _ in range(3))

@@ -69,8 +69,7 @@ def affines_of(trainer, augmentation):
     return device_training.random_affines(trainer.tables["boxes"], uniform, SIZE, augmentation)
 
 
-@pytest.mark.parametrize("flip", [0, 1])
-@pytest.mark.parametrize("scale", [0.12, 0.35, 0.7, 1.6])  # read at all four reductions
+@pytest.mark.parametrize(("scale", "flip"), [(0.12, 0), (0.35, 1), (0.7, 0), (1.6, 1)])  # all four reductions
 def test_a_crop_is_that_of_pose_dataset(samples, trainer, scale, flip):
     augmentation = ko.Augmentation(scale=(scale, scale), rotation=0, shift=0, flip=flip)
     options = {"input_size": SIZE, "augment": augmentation, "shuffle": False, "batch_size": 9}
@@ -120,15 +119,18 @@ def test_targets_and_mask_of_turned_crops(trainer, samples):
 @pytest.mark.shared
 @pytest.mark.slow
 def test_on_photographs(shared):
-    folder = shared / "data" / "photographs"
+    coco = shared / "data/coco"
+    samples = coco_samples(coco / "train2017", coco / "annotations/person_keypoints_train2017.json")
     samples = [
-        sample for sample in coco_samples(folder / "train", folder / "train.json") if len(sample.boxes)
+        sample
+        for sample in samples
+        if len(sample.boxes) and not any(isinstance(region, dict) for region in sample.ignore)  # no crowds
     ]
-    samples = [shrink(sample, LENGTH) for sample in samples[:60]]
+    samples = [shrink(sample, LENGTH) for sample in samples]
     labels = tabulate(samples, ko.COCO_18, LENGTH)
     atlas = device_training.photographs_atlas([sample.image for sample in samples], LENGTH)
     trainer = device_training.CropTrainer(network(), atlas, labels, size=SIZE)
-    assert trainer.num_crops > 30
+    assert trainer.num_crops > 20
     compare_turned(trainer, samples, seed=0)
 
 
