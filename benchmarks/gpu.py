@@ -18,7 +18,6 @@ from pathlib import Path
 
 import cv2
 import keras
-import numpy as np
 from gpu_measure import POLICIES, card, device_name, lost_alone, record, seconds_of, wait
 from gpu_networks import CONTENDERS, NETWORKS, measure_network
 
@@ -188,14 +187,14 @@ def print_photographs(row: dict):
     """Where the time of `predict_poses` goes, and what it could be."""
     ms = row["ms"]
     host = ms["read"] + ms["fit"] + ms["decode"]
-    in_threads = sum(ms[f"{name}, threads"] for name in ("read", "fit", "decode"))
+    threads = sum(ms[f"{name}, threads"] for name in ("read", "fit", "decode"))
     with_card = ms["send, network, fetch"]
     print(
         f"predict_poses, {row['backend']}, {row['dtype']}, batch {row['batch']}: "
         f"{row['photographs_per_s']:.0f} photographs/s. Of {ms['whole']} ms, host {host:.2f} "
         f"(read {ms['read']}, fit {ms['fit']}, decode {ms['decode']}), sent {ms['send']}, "
         f"network {ms['network']}, fetched {ms['fetch']}. Host beside card, one thread: "
-        f"{1000 / max(host, with_card):.0f}/s; {row['cores']} threads: {1000 / max(in_threads, with_card):.0f}/s"
+        f"{1000 / max(host, with_card):.0f}/s; {row['cores']} threads: {1000 / max(threads, with_card):.0f}/s"
     )
 
 

@@ -4,6 +4,7 @@ A contender makes, of a model and a batch, functions without arguments that run 
 by `jax.jit` or `torch.compile`, but for `keras-torch`, which is what Keras does on PyTorch by itself.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ class KerasJax:
     def step(self, model, batch):
         import jax
 
-        _compile_for_training(model, tuple(array for array in batch))
+        _compile_for_training(model, batch)
         groups = (
             model.trainable_variables,
             model.non_trainable_variables,
@@ -122,7 +123,15 @@ class _Torch:
         self.device = "cuda" if on_gpu() else "cpu"
         torch.backends.cudnn.benchmark = True  # tries algorithms, as XLA does
 
-    def _prepared(self, call, **arguments):
+    def _compile(self, function):
+        import torch
+
+        torch._dynamo.reset()  # what is compiled for the batch before is not needed
+        # On a CPU, compiling C++ takes minutes: there the way is tried, not the speed.
+        backend = "inductor" if on_gpu() else "aot_eager"
+        return torch.compile(function, dynamic=False, backend=backend)
+
+    def _prepared(self, call):
         import torch
 
         if on_gpu():
@@ -141,30 +150,27 @@ class _Torch:
 class KerasTorch(_Torch):
     """Keras on PyTorch, as `predict_poses` and `fit` run it."""
 
-    def _compiled(self, function):
-        return function
+    def _compile(self, function):
+        return function  # as it is
 
     def forward(self, model, batch):
         import torch
 
         images = self._on_card(batch[0])
-        run = self._compiled(lambda: model(images, training=False))
+        run = self._compile(lambda: model(images, training=False))
         return self._prepared(torch.no_grad()(run))
 
     def step(self, model, batch):
         batch = self._on_card(batch)
         _compile_for_training(model, batch)
-        run = self._compiled(model.train_step)
+        run = self._compile(model.train_step)
         return self._prepared(lambda: run(batch))
 
 
 class KerasTorchCompiled(KerasTorch):
     """The same by `torch.compile`, as `fit` does if asked for `jit_compile=True`."""
 
-    def _compiled(self, function):
-        import torch
-
-        return torch.compile(function, dynamic=False)
+    _compile = _Torch._compile
 
 
 class PlainTorch(_Torch):
@@ -183,7 +189,7 @@ class PlainTorch(_Torch):
     def forward(self, model, batch):
         import torch
 
-        network = torch.compile(self._network(model).eval(), dynamic=False)
+        network = self._compile(self._network(model).eval())
         images = self._images_first(batch[0])
 
         @torch.no_grad()
@@ -200,9 +206,7 @@ class PlainTorch(_Torch):
         optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.004, fused=True)
         images, masks = self._images_first(batch[0]), self._on_card(batch[2])
         targets = {name: self._images_first(target) for name, target in batch[1].items()}
-        loss_of = torch.compile(
-            lambda images: stage_loss(network(images), targets, masks["heatmaps"]), dynamic=False
-        )
+        loss_of = self._compile(lambda images: stage_loss(network(images), targets, masks["heatmaps"]))
 
         def run():
             optimizer.zero_grad()
@@ -227,38 +231,53 @@ def measure_network(
 ):
     """Check that the maps are those of plain PyTorch, then time forward passes and steps: a row for each."""
     keras.config.set_dtype_policy(POLICIES[dtype])
-    model = NETWORKS[network](small, input_shape=(size, size, 3))
-    if network != "own":
-        redraw(model)
-    count, runs = operations(model), CONTENDERS[contender]()
-    what = {"part": "networks", "network": network, "contender": contender, "dtype": dtype}
-    check_maps(model, runs, what)
-    for kind, times in (("forward", 1), ("step", 3)):  # a step computes two gradients of each product
-        for batch in batches:
-            row = {**what, "kind": kind, "batch": batch, "size": size}
-            with lost_alone(**row):
-                start = time.perf_counter()
-                with card(alone=False):
-                    prepared = getattr(runs, kind)(model, draw_batch(model, batch))
-                prepare = time.perf_counter() - start
-                with card(alone=True):
-                    wait(prepared.call())
-                    median, least, most = seconds_of(prepared.call, least=0.01 if small else 0.1)
-                memory = prepared.memory()
-                record(
-                    **row,
-                    images_per_s=batch / median,
-                    ms=1000 * median,
-                    ms_range=[round(1000 * least, 3), round(1000 * most, 3)],
-                    peak_share=peak_share(times * batch * count, median, dtype),
-                    gib=memory and memory / 2**30,
-                    prepare_s=round(prepare, 1),
-                    device=device_name(),
-                )
+    # Plain PyTorch takes only the weights: the card's memory is for its own copy.
+    with keras.device("cpu") if contender == "torch" else contextlib.nullcontext():
+        model = NETWORKS[network](small, input_shape=(size, size, 3))
+        if network != "own":
+            redraw(model)
+    runs = CONTENDERS[contender]()
+    what = {"part": "networks", "network": network, "contender": contender, "dtype": dtype, "size": size}
+    jobs = [(kind, batch) for kind in ("forward", "step") for batch in batches]
+
+    def prepare(kind, batch):
+        start = time.perf_counter()
+        with card(alone=False):
+            prepared = getattr(runs, kind)(model, draw_batch(model, batch))
+        return prepared, round(time.perf_counter() - start, 1)
+
+    first = prepare(*jobs[0])
+    check_maps(model, first[0].call(), jobs[0][1], what)
+    for job in jobs:
+        row = {**what, "kind": job[0], "batch": job[1]}
+        prepared = None  # the memory of the one before is free then
+        with lost_alone(**row):
+            (prepared, seconds), first = first or prepare(*job), None
+            measure(prepared, row, operations(model), small=small, prepare_s=seconds)
 
 
-def check_maps(model: keras.Model, runs, what: dict):
-    """Record how far the contender's maps lie from those of plain PyTorch on the CPU.
+def measure(prepared: Prepared, row: dict, count: int, **others):
+    """Time one function while no other process computes on the card, and record it."""
+    small = others.pop("small")
+    with card(alone=True):
+        wait(prepared.call())
+        median, least, most = seconds_of(prepared.call, **({"groups": 2, "least": 0.0} if small else {}))
+    memory, batch = prepared.memory(), row["batch"]
+    times = 1 if row["kind"] == "forward" else 3  # two gradients of each product
+    record(
+        **row,
+        images_per_s=batch / median,
+        ms=1000 * median,
+        ms_range=[round(1000 * least, 3), round(1000 * most, 3)],
+        peak_share=peak_share(times * batch * count, median, row["dtype"]),
+        gib=memory and memory / 2**30,
+        **others,
+        device=device_name(),
+    )
+
+
+def check_maps(model: keras.Model, maps: dict, batch: int, what: dict):
+    """Record how far a contender's maps of `draw_batch` lie from those of plain PyTorch on the CPU.
 
     Raises:
         ValueError: too far.
@@ -266,14 +285,14 @@ def check_maps(model: keras.Model, runs, what: dict):
     import torch
     from gpu_plain import PlainNetwork
 
-    batch = draw_batch(model, 1)
-    with card(alone=False):
-        maps = runs.forward(model, batch).call()
-    maps = {name: np.array(keras.ops.convert_to_numpy(values)) for name, values in maps.items()}
+    images = torch.as_tensor(draw_batch(model, batch)[0]).permute(0, 3, 1, 2)
     with torch.no_grad(), torch.device("cpu"):
-        plain = PlainNetwork(model).eval()(torch.as_tensor(batch[0]).permute(0, 3, 1, 2))
-    plain = {name: values.permute(0, 1, 3, 4, 2).numpy() for name, values in plain.items()}
-    differences = [np.abs(maps[name] - plain[name]).max() / np.abs(plain[name]).max() for name in plain]
+        plain = PlainNetwork(model).eval()(images)
+    differences = []
+    for name, expected in plain.items():
+        expected = expected.permute(0, 1, 3, 4, 2).numpy()
+        found = keras.ops.convert_to_numpy(maps[name])
+        differences.append(np.abs(found - expected).max() / np.abs(expected).max())
     difference = float(max(differences))
     record(**what, kind="check", difference=difference)
     if not difference < TOLERANCES[what["dtype"]]:
