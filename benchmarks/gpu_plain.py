@@ -123,15 +123,14 @@ class Together(nn.Module):
         return sum(tensors[1:], tensors[0]) if self.adds else torch.cat(tensors, dim=1)
 
 
-class StageAxis(nn.Module):
-    """`ops.expand_dims(x, 1)`."""
+class Stages(nn.Module):
+    """`StageMaps`: the maps of all stages side by side."""
 
-    def __init__(self, operation, pad):
+    def __init__(self, layer, pad):
         super().__init__()
-        assert operation.axis == 1
 
-    def forward(self, x):
-        return x[:, None]
+    def forward(self, *stages):
+        return torch.stack(stages, dim=1)
 
 
 def _norm(layer, pad):
@@ -159,9 +158,9 @@ PARTS = {
     "Concatenate": Together,
     "Conv2D": Convolution,
     "DepthwiseConv2D": Convolution,
-    "ExpandDims": StageAxis,
     "MaxPooling2D": _pool,
     "ReLU": lambda layer, pad: nn.ReLU(),
     "Rescaling": Scale,
+    "StageMaps": Stages,
     "UpSampling2D": _enlarge,
 }
