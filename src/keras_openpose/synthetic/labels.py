@@ -7,7 +7,6 @@ from keras_openpose.skeletons import COCO_KEYPOINTS
 from keras_openpose.synthetic.people import Person
 from keras_openpose.synthetic.scenes import Scene, locate
 
-_CATEGORY_ID = 1
 # COCO's drawing of a person (person_keypoints_*.json, "skeleton"), by name.
 _LINES = (
     ("left_ankle", "left_knee"), ("left_knee", "left_hip"), ("right_ankle", "right_knee"),
@@ -28,7 +27,7 @@ def person_category() -> dict:
     lines = [[COCO_KEYPOINTS.index(start) + 1, COCO_KEYPOINTS.index(end) + 1] for start, end in _LINES]
     return {
         "supercategory": "person",
-        "id": _CATEGORY_ID,
+        "id": 1,
         "name": "person",
         "keypoints": list(COCO_KEYPOINTS),
         "skeleton": lines,
@@ -44,7 +43,7 @@ def annotate(scene: Scene, image_id: int, first_id: int) -> list[dict]:
             {
                 "id": first_id + number - 1,
                 "image_id": image_id,
-                "category_id": _CATEGORY_ID,
+                "category_id": 1,
                 "iscrowd": 0,
                 "keypoints": keypoints.ravel().tolist(),
                 "num_keypoints": int(np.count_nonzero(keypoints[:, 2])),

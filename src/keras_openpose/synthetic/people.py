@@ -30,9 +30,9 @@ def _both(material: str, *spheres: tuple, lift: float = 0) -> list[Solid]:
     return [_solid(material, lift, spheres, [side]) for side in ("left", "right")]
 
 
-def _across(material: str, *spheres: tuple, lift: float = 0) -> list[Solid]:
+def _across(material: str, *spheres: tuple) -> list[Solid]:
     """One solid that reaches from side to side, from the spheres of its left half."""
-    return [_solid(material, lift, spheres, ["left", "right"])]
+    return [_solid(material, 0, spheres, ["left", "right"])]
 
 
 def _solid(material: str, lift: float, spheres: tuple, sides: list[str]) -> Solid:

@@ -11,8 +11,8 @@ import numpy as np
 
 # After the segment lengths of Drillis and Contini (1966): shoulder line at 0.81, hip at 0.52, knee at 0.28
 # and ankle at 0.04 of the height. The half-widths are those of the joints.
-TORSO, HALF_SHOULDERS, HALF_HIPS, FOREARM, SHIN = 0.29, 0.100, 0.056, 0.140, 0.235
-UPPER_ARM, _THIGH = 0.165, 0.245
+HALF_SHOULDERS, HALF_HIPS, FOREARM, SHIN = 0.100, 0.056, 0.140, 0.235
+_TORSO, _UPPER_ARM, _THIGH = 0.29, 0.165, 0.245
 _SHOULDERS, _HEAD = 0.02, -0.112  # below the upper end of the chest
 _X, _Y, _Z = np.eye(3)
 
@@ -53,13 +53,13 @@ def make_bones(pose: Pose, camera_pitch: float = 0) -> dict[str, Bone]:
     body = _turn(_X, -camera_pitch) @ _turn(_Y, pose.heading)
     chest = body @ _turn(_Y, pose.twist) @ _turn(_X, -pose.bend)
     head = chest @ _turn(_Y, pose.look) @ _turn(_X, -pose.nod)
-    bones = {"pelvis": Bone(np.zeros(3), body), "chest": Bone(-TORSO * chest[:, 1], chest)}
+    bones = {"pelvis": Bone(np.zeros(3), body), "chest": Bone(-_TORSO * chest[:, 1], chest)}
     bones["head"] = Bone(bones["chest"].place((0, _HEAD, 0.01)), head)
     for number, (side, out) in enumerate((("left", 1), ("right", -1))):
         shoulder = bones["chest"].place((out * HALF_SHOULDERS, _SHOULDERS, 0))
         hip = bones["pelvis"].place((out * HALF_HIPS, 0, 0))
         for root, trunk, upper, length, lower, angles, knee in (
-            (shoulder, chest, "upper_arm", UPPER_ARM, "forearm", pose.arms, 1),
+            (shoulder, chest, "upper_arm", _UPPER_ARM, "forearm", pose.arms, 1),
             (hip, body, "thigh", _THIGH, "shin", pose.legs, -1),  # a knee bends backward
         ):
             swing, spread, bend, turn = angles[number]
@@ -101,7 +101,6 @@ _GESTURES = {
     "folded": (2, (12, 45), (2, 20), (85, 115), (35, 70)),
 }
 _HEADINGS = (0, 0, 0, 0, 180, 180, 90, 90, -90, -90)
-_HEADING_SPREAD = 25  # standard deviation
 
 
 def sample_pose(rng: np.random.Generator) -> Pose:
@@ -112,7 +111,7 @@ def sample_pose(rng: np.random.Generator) -> Pose:
     arm, other = _one_of(rng, _GESTURES), _one_of(rng, _GESTURES)
     arms = (arm, arm if rng.random() < 0.5 else other)
     return Pose(
-        heading=rng.choice(_HEADINGS) + _HEADING_SPREAD * rng.standard_normal(),
+        heading=rng.choice(_HEADINGS) + 25 * rng.standard_normal(),
         bend=bend,
         twist=rng.uniform(-15, 15),
         nod=rng.uniform(-15, 25) - 0.6 * bend,  # a person who bends down still looks ahead

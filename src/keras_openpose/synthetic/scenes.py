@@ -32,13 +32,12 @@ def sample_scene(rng: np.random.Generator, size: tuple[int, int], people: tuple[
     heights = min(size) * np.sort(np.maximum(heights, _SMALLEST))[::-1]
     # Someone of height h stands h times the camera's height below the horizon.
     horizon, camera_height = size[0] * rng.uniform(0.08, 0.35), rng.uniform(0.85, 1.15)
+    floor = horizon + rng.uniform(0.3, 0.9) * camera_height * _SMALLEST * min(size)  # behind all feet
+    background = paint_background(rng, (FINE * size[0], FINE * size[1]), round(FINE * floor))
     camera_pitch, crowd = rng.uniform(0, 20), []
     for height in heights:
         person = sample_person(rng, height, camera_pitch)
         crowd += _find_room(rng, person, crowd, horizon + camera_height * height, size)
-    floor = horizon + rng.uniform(0.3, 0.9) * camera_height * heights[-1]
-    floor = min(max(floor, 0.2 * size[0]), 0.9 * size[0])
-    background = paint_background(rng, (FINE * size[0], FINE * size[1]), round(FINE * floor))
     scene = draw_scene(crowd, background)
     noise, strength = rng.integers(0, 256, scene.image.shape, np.uint8), 0.14 * rng.random() ** 2
     exposed = cv2.addWeighted(scene.image, rng.uniform(0.65, 1.2), noise, strength, -127.5 * strength)
