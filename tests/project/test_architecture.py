@@ -21,7 +21,7 @@ AT_USE_ONLY |= {"ai_edge_litert", "openvino"}
 # Counts of keypoints, limbs and channels of one skeleton, which only that skeleton may hold ...
 COUNTS = {17, 18, 19, 38, 57, 70, 71}
 # ... beside tables of colors and of angles in degrees.
-COLORS_AND_ANGLES = {"synthetic/outfit.py", "synthetic/stances.py"}
+COLORS_AND_ANGLES = {"synthetic/people.py", "synthetic/poses.py"}
 
 
 def counts(package):

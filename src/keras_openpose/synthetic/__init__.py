@@ -1,4 +1,7 @@
-"""Synthetic people with labels, to try and test without a download."""
+"""Synthetic people with labels, to try and test without a download.
+
+Read in this order: `poses` (bones), `people` (bodies on them), `drawing`, `scenes`, `labels`.
+"""
 
 import json
 import os
@@ -29,11 +32,11 @@ def synthetic_people(
 ) -> tuple[np.ndarray, dict] | tuple[Path, Path]:
     """Draw scenes of synthetic people, with labels in COCO's form.
 
-    People differ in pose, build, clothes, skin and hair. They hide each other and reach over the border of
-    the image. Keypoints are COCO's, with its visibility: 2 is visible; 1 is hidden by another body, a seat or
-    the person's own body; 0 is outside of the image or on the far side of the head. Area, box and
-    segmentation are those of the pixels that show the person. Keypoints have (0, 0) at the center of the
-    top-left pixel.
+    People differ in pose, girth, skin, hair and the colors of their clothes. They hide each other and reach
+    over the border of the image. Keypoints are COCO's, with its visibility: 2 is visible; 1 is hidden by
+    another body or behind the person's own; 0 is outside of the image or on the far side of the head. Area,
+    box and segmentation are those of the pixels that show the person. Keypoints have (0, 0) at the center of
+    the top-left pixel.
 
     Args:
         count: number of scenes.
@@ -74,10 +77,7 @@ def synthetic_people(
     scenes = _scenes(count, size, people, seed, labels, progress)
     if folder is not None:
         return _write(scenes, labels, Path(folder), split)
-    images = np.empty((count, *size, 3), np.uint8)
-    for n, image in enumerate(scenes):
-        images[n] = image
-    return images, labels
+    return np.stack([*scenes]), labels
 
 
 def _scenes(count, size, people, seed, labels: dict, progress: bool):
