@@ -23,7 +23,7 @@ from keras_openpose.evaluation import coco_figures
 from keras_openpose.inference.forward import forward_pass
 
 INPUT_SIZE = (368, 432)
-PLAIN = {"merge_distance": 0, "min_keypoints": 3, "min_peak_score": 0}
+PLAIN = {"peak_weight": 0, "merge_distance": 0, "min_keypoints": 3, "min_peak_score": 0}
 RUNS = {
     "one scale": {},
     "one scale, plain grouping": PLAIN,

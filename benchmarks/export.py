@@ -28,7 +28,7 @@ from keras_openpose import (
     read_image,
 )
 from keras_openpose.inference.forward import forward_pass
-from keras_openpose.inference.predict import letterbox
+from keras_openpose.inference.looks import letterbox
 
 SIZE = (368, 432)
 CALIBRATION = 100

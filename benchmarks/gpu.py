@@ -24,7 +24,8 @@ from gpu_networks import CONTENDERS, NETWORKS, measure_network
 import keras_openpose as ko
 from keras_openpose.inference.decoding import decode_poses
 from keras_openpose.inference.forward import forward_pass
-from keras_openpose.inference.predict import letterbox, load_photograph
+from keras_openpose.inference.looks import letterbox
+from keras_openpose.inference.predict import load_photograph
 
 BATCHES, SIZE = (1, 16, 64), 368
 SMALL_BATCHES, SMALL_SIZE = (1, 2), 64

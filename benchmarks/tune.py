@@ -20,7 +20,7 @@ import keras_openpose as ko
 from keras_openpose.evaluation import coco_figures
 from keras_openpose.geometry import resize_coordinates
 from keras_openpose.inference.forward import forward_pass
-from keras_openpose.inference.predict import average_maps
+from keras_openpose.inference.looks import average_maps
 
 GRID = {
     "heatmap_sigma": (0, 0.3, 0.5, 0.7, 1.0),

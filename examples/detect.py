@@ -42,12 +42,12 @@ model = ko.from_preset(arguments.preset, file=arguments.file)
 """
 ## Prediction
 
-Photographs may have any size; they run in batches of eight. Two scales find small people, the mirrored
-photograph makes the maps more reliable, and `refine` runs the network once more on each person.
+Photographs may have any size; they run in batches of eight. At the best quality several scales find small
+people, the mirrored photograph makes the maps more reliable, and the network runs once more on each person.
 """
 
 images = [ko.read_image(path) for path in arguments.photographs]
-found = ko.predict_poses(model, images, scales=(1, 2), flip=True, refine=True)
+found = ko.predict_poses(model, images, quality="best")
 
 """
 ## Keypoints

@@ -104,10 +104,10 @@ ko.train(
 """
 ## Evaluation
 
-With two scales, the mirrored photograph and refinement, as in the benchmarks.
+At the best quality: several scales, the mirrored photograph and refinement.
 """
 
-figures = ko.evaluate_coco(model, *val, input_size=size, scales=(1, 2), flip=True, refine=True)
+figures = ko.evaluate_coco(model, *val, input_size=size, quality="best")
 print({name: round(value, 1) for name, value in figures.items()})
 
 """

@@ -520,7 +520,7 @@ def test_the_trained_network_reaches_its_bar_and_coco_score_agrees(
 def test_all_photographs_count_and_find_no_more_ghosts_than_the_plain_grouping(mobilenet, coco, tmp_path):
     """A ghost is a person found whose OKS with everyone labeled is below 0.1."""
     ghosts = []
-    for plain in ({}, {"merge_distance": 0, "min_keypoints": 3, "min_peak_score": 0}):
+    for plain in ({}, {"peak_weight": 0, "merge_distance": 0, "min_keypoints": 3, "min_peak_score": 0}):
         results = tmp_path / "results.json"
         figures = evaluate_coco(
             mobilenet, *coco, input_size=(368, 432), results=results, verbose=False, **plain

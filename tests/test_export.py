@@ -16,7 +16,7 @@ from keras import layers
 import keras_openpose as ko
 from keras_openpose.export import _replace_folder
 from keras_openpose.inference.forward import forward_pass
-from keras_openpose.inference.predict import letterbox
+from keras_openpose.inference.looks import letterbox
 from keras_openpose.inference.runtimes import ExportedNetwork
 from keras_openpose.models.stages import stage_outputs
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_openpose.inference.predict import Photograph, letterbox, load_photograph
+from keras_openpose.inference.looks import letterbox
+from keras_openpose.inference.predict import Photograph, load_photograph
 from keras_openpose.inference.runtimes import CARD, SAVED_MODEL_CARD
 from keras_openpose.writing import write_whole
 

@@ -218,7 +218,7 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
     }
     text = " ".join(run("detect", "--help")[1].split())
     told = dict(re.findall(r"(--[a-z-]+) [^-]*?\(default: ([\d.]+)\)", text))
-    for name in {*PREDICT_OPTIONS} - {"input_size", "scales", "flip", "refine", "max_people"}:
+    for name in {*PREDICT_OPTIONS} - {"input_size", "quality", "scales", "flip", "refine", "max_people"}:
         assert float(told["--" + name.replace("_", "-")]) == defaults[name]
     assert set(PREDICT_OPTIONS) <= set(defaults)
 

@@ -18,7 +18,7 @@ from keras_openpose import (
     read_image,
 )
 from keras_openpose.geometry import cell_to_pixel
-from keras_openpose.inference.predict import letterbox
+from keras_openpose.inference.looks import letterbox
 
 SIZE = (64, 96)
 LEFT_RIGHT = Skeleton("pair", keypoints=("left", "middle", "right"), flips=[("left", "right")])

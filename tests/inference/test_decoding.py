@@ -448,7 +448,9 @@ def test_no_people_may_be_asked_for(arm, draw_maps):
 def test_the_original_grouping_drops_fragments_of_one_and_two(arm, draw_maps):
     people = [[[20, 40], [84, 40], [148, 40]], [[20, 100], [84, 100], [np.nan, np.nan]]]
     maps = draw_maps(people, arm, (18, 26))
-    plain = decode_poses(*maps, skeleton=arm, merge_distance=0, min_keypoints=3, min_peak_score=0)
+    plain = decode_poses(
+        *maps, skeleton=arm, peak_weight=0, merge_distance=0, min_keypoints=3, min_peak_score=0
+    )
     assert sizes(plain) == [3]
 
 

@@ -21,7 +21,7 @@ from keras_openpose import (
     synthetic_people,
 )
 from keras_openpose.inference.forward import forward_pass, run_network
-from keras_openpose.inference.predict import _resize_maps
+from keras_openpose.inference.looks import _resize_maps
 from keras_openpose.inference.runtimes import ExportedNetwork
 
 # Three arms that hang down in a photograph of (240, 320).
@@ -249,7 +249,7 @@ def mixed(photograph_arms):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
-@pytest.mark.parametrize("refine", [False, True], ids=["", "with a second look"])
+@pytest.mark.parametrize("refine", [False, True], ids=["", "refined"])
 def test_a_list_gives_what_each_photograph_gives_alone(batch_size, refine, arm, arm_model, mixed):
     options = {"skeleton": arm, "input_size": (200, 240), "scales": (1, 1.5), "refine": refine}
     together = predict_poses(arm_model, mixed, batch_size=batch_size, **options)
@@ -299,11 +299,45 @@ def test_photographs_are_not_changed(arm, arm_model, photograph_arms):
         np.testing.assert_array_equal(image, kept)
 
 
-# The second look
+# Quality
 
 
-def test_the_second_look_places_small_people_more_exactly(arm, arm_model, photograph_arms):
-    # At the first look a cell is 32 pixels of the photograph, at the second less than 8.
+@pytest.mark.parametrize(
+    ("quality", "flags"),
+    [
+        ("fast", {"scales": (1,), "flip": False, "refine": False}),
+        ("balanced", {"scales": (1, 1.5), "flip": True, "refine": False}),
+        # three quarters of the decoder's 0.2
+        ("best", {"scales": (0.75, 1, 1.5, 2), "flip": True, "refine": True, "min_score": 0.15}),
+    ],
+)
+def test_a_quality_stands_for_flags(quality, flags, arm, arm_model, photograph_arms):
+    image = photograph_arms((240, 320), ARMS)
+    options = {"skeleton": arm, "input_size": (120, 160)}
+    short, long = (
+        predict_poses(arm_model, image, **options, **more) for more in ({"quality": quality}, flags)
+    )
+    assert len(short) == 3
+    np.testing.assert_array_equal(short.keypoints, long.keypoints)
+    np.testing.assert_array_equal(short.pose_scores, long.pose_scores)
+
+
+def test_flags_win_over_the_quality(arm, arm_model, photograph_arms):
+    image = photograph_arms((240, 320), ARMS)
+    options = {"skeleton": arm, "input_size": (120, 160)}
+    own = {"scales": (1,), "flip": False, "refine": False, "min_score": 0.2}
+    fast, other = (
+        predict_poses(arm_model, image, **options, **more) for more in ({}, {"quality": "best", **own})
+    )
+    np.testing.assert_array_equal(fast.keypoints, other.keypoints)
+    assert not len(predict_poses(arm_model, image, **options, quality="best", min_score=99))
+
+
+# Refinement
+
+
+def test_refinement_places_small_people_more_exactly(arm, arm_model, photograph_arms):
+    # At first a cell is 32 pixels of the photograph, in the crop less than 8.
     arms = np.array([[[301, 203], [322, 287], [310, 341]], [[640, 120], [625, 207], [651, 296]]])
     image = photograph_arms((480, 800), arms, sigma=18)
     options = {"skeleton": arm, "input_size": (120, 200)}
@@ -315,7 +349,7 @@ def test_the_second_look_places_small_people_more_exactly(arm, arm_model, photog
     assert error[1] < error[0] / 2
 
 
-def test_the_second_look_helps_someone_whose_keypoints_lie_in_a_row(arm, arm_model, photograph_arms):
+def test_refinement_helps_someone_whose_keypoints_lie_in_a_row(arm, arm_model, photograph_arms):
     arms = [[[160, 60], [160, 100], [160, 150]]]
     image = photograph_arms((240, 320), arms, sigma=9)
     once, twice = (
@@ -329,7 +363,7 @@ def test_the_second_look_helps_someone_whose_keypoints_lie_in_a_row(arm, arm_mod
 @pytest.mark.parametrize(
     "corner", [(0, 0), (1, 0), (0, 1), (1, 1)], ids=["top left", "top right", "bottom left", "bottom right"]
 )
-def test_the_second_look_reaches_over_the_border(corner, arm, arm_model, photograph_arms):
+def test_refinement_reaches_over_the_border(corner, arm, arm_model, photograph_arms):
     own = np.array([[12, 14], [30, 60], [20, 107]])
     arms = np.array([[399 - x if corner[0] else x, y + (180 if corner[1] else 0)] for x, y in own])[None]
     image = photograph_arms((300, 400), arms, sigma=9)
@@ -337,7 +371,7 @@ def test_the_second_look_reaches_over_the_border(corner, arm, arm_model, photogr
     np.testing.assert_allclose(found, arms, atol=1)
 
 
-def test_someone_seen_in_the_padding_does_not_stop_the_second_look(arm, arm_model, photograph_arms):
+def test_someone_seen_in_the_padding_does_not_stop_refinement(arm, arm_model, photograph_arms):
     """A network that fires on the black below the photograph, 14 cells under the arm that it sees."""
     images = keras.Input((None, None, 3))
     low = {
@@ -352,7 +386,7 @@ def test_someone_seen_in_the_padding_does_not_stop_the_second_look(arm, arm_mode
         assert len(second) == 1
 
 
-def test_the_second_look_at_no_one_and_at_single_dots_changes_nothing(arm, arm_model, photograph_arms):
+def test_refinement_at_no_one_and_at_single_dots_changes_nothing(arm, arm_model, photograph_arms):
     for arms in ([], [[[60, 50], [np.nan] * 2, [np.nan] * 2]]):
         with np.errstate(invalid="ignore"):
             image = photograph_arms((240, 320), np.nan_to_num(np.array(arms), nan=-1e6))
@@ -363,7 +397,7 @@ def test_the_second_look_at_no_one_and_at_single_dots_changes_nothing(arm, arm_m
         np.testing.assert_array_equal(twice.pose_scores, once.pose_scores)
 
 
-def test_after_the_second_look_the_best_person_still_comes_first(arm, arm_model, photograph_arms):
+def test_after_refinement_the_best_person_still_comes_first(arm, arm_model, photograph_arms):
     image = np.maximum(
         photograph_arms((240, 320), ARMS[:1], brightness=0.7), photograph_arms((240, 320), ARMS[1:])
     )
@@ -382,7 +416,7 @@ def test_options_that_a_network_brings_along_are_defaults(arm, arm_model, photog
     assert len(predict_poses(model, image, skeleton=arm, max_people=None)) == len(found) > 1
 
 
-def test_the_second_look_is_not_narrowed_to_the_best_person_of_a_crop(tmp_path):
+def test_refinement_is_not_narrowed_to_the_best_person_of_a_crop(tmp_path):
     model = from_preset("demo_synthetic")
     images, _ = synthetic_people(8, size=(256, 256), people=(3, 4), seed=5, folder=tmp_path)
     scenes = [read_image(path) for path in sorted(images.iterdir())]
@@ -427,7 +461,7 @@ def test_a_photograph_of_hardly_a_pixel_is_looked_at(size, arm, arm_model):
         assert np.isfinite(poses.pose_scores).all()
 
 
-@pytest.mark.parametrize("refine", [False, True], ids=["", "with a second look"])
+@pytest.mark.parametrize("refine", [False, True], ids=["", "refined"])
 def test_people_are_found_in_a_photograph_of_ten_thousand_pixels(refine, arm, arm_model, photograph_arms):
     arms = np.array([[[310, 22], [305, 43], [313, 70]], [[700, 31], [706, 52], [701, 79]]])
     # At a factor of 0.04 the arms are two cells long: dots as large as they can be without touching.
@@ -478,8 +512,8 @@ def test_a_network_with_one_fixed_side_needs_no_size(arm, arm_model, photograph_
     np.testing.assert_array_equal(found, expected)
 
 
-def test_a_network_of_fixed_size_refuses_the_second_look_before_anyone_is_found(fixed_model, arm):
-    with pytest.raises(ValueError, match=r"`refine` needs a network .* 368×368. .*\(64, 96\) only"):
+def test_a_network_of_fixed_size_refuses_refinement_before_anyone_is_found(fixed_model, arm):
+    with pytest.raises(ValueError, match=r"`refine`, .*, needs a network .* 368×368. .*\(64, 96\) only"):
         predict_poses(fixed_model, np.zeros((64, 96, 3), np.uint8), skeleton=arm, refine=True)
 
 
@@ -526,6 +560,11 @@ def test_a_model_of_another_kind_is_refused(kind, arm):
             {"input_size": 96}, r"`input_size` must be \(height, width\).* Received: 96", id="number"
         ),
         pytest.param({"scales": ()}, "`scales` must hold positive factors", id="no scale"),
+        pytest.param(
+            {"quality": "high"},
+            "`quality` must be one of: fast, balanced, best. Received: 'high'",
+            id="quality",
+        ),
         pytest.param(
             {"scales": (1, 0)}, r"`scales` must hold positive factors. Received: \(1, 0\)", id="zero"
         ),
@@ -598,7 +637,7 @@ def test_scales_may_be_one_or_of_any_kind(arm, arm_model, photograph_arms):
 
 @pytest.mark.parametrize(
     "options",
-    [{"input_size": (96, 96)}, {"scales": (1, 2)}, {"refine": True}],
+    [{"input_size": (96, 96)}, {"scales": (1, 2)}, {"refine": True}, {"quality": "balanced"}],
     ids=lambda options: next(iter(options)),
 )
 def test_a_network_of_fixed_size_asked_for_another_says_so(options, fixed_model, arm, photograph_arms):

@@ -9,19 +9,20 @@ from collections.abc import Callable, Sequence
 
 from keras_openpose import __version__
 from keras_openpose.inference.decoding import decode_poses
+from keras_openpose.inference.predict import QUALITIES
 
 _EXAMPLES = {
     "demo": "keras-openpose demo --output pictures",
     "detect": """
         keras-openpose detect photo.jpg --output found
         keras-openpose detect holiday/ clip.mp4 --model my.keras --output found --json openpose
-        keras-openpose detect crowd.jpg --scales 1 2 --flip --refine
+        keras-openpose detect crowd.jpg --quality best
         keras-openpose detect 0 --model network.tflite --show
         keras-openpose detect photo.jpg --preset body_25 --hands --face --output found
     """,
     "evaluate": """
         keras-openpose evaluate coco/val2017 coco/annotations/person_keypoints_val2017.json \\
-            --scales 1 2 --flip --refine
+            --quality best
     """,
     "export": """
         keras-openpose export network.tflite --size 368 432
@@ -69,7 +70,7 @@ _DECODING = {
     for name, parameter in inspect.signature(decode_poses).parameters.items()
     if parameter.kind is parameter.KEYWORD_ONLY and name not in ("skeleton", "stride")
 }
-PREDICT_OPTIONS = ("input_size", "scales", "flip", "refine", "batch_size", *_DECODING)
+PREDICT_OPTIONS = ("input_size", "quality", "scales", "flip", "refine", "batch_size", *_DECODING)
 
 # Defaults of `train` for a network that is yet to be trained.
 NEW_WEIGHTS, NEW_STAGES, NEW_DTYPE = "imagenet", 6, "float32"
@@ -331,8 +332,10 @@ def _add_predict(parser: argparse.ArgumentParser):
     about = "The defaults of thresholds are those of decode_poses; a preset may have its own."
     group = parser.add_argument_group("finding people", about, argument_default=argparse.SUPPRESS)
     size_help = "height and width that images are fitted into (default: the network's own, else 368 432)"
-    scales_help = "sizes to look at, as factors, averaged; 1 2 finds smaller people (default: 1)"
+    quality_help = "fast is one pass, balanced costs about 6 and best about 20 times as much (default: fast)"
+    scales_help = "sizes to look at, as factors, averaged (default: those of the quality)"
     group.add_argument("--input-size", type=_LENGTH, nargs=2, metavar=("H", "W"), help=size_help)
+    group.add_argument("--quality", choices=tuple(QUALITIES), help=quality_help)
     group.add_argument("--scales", type=_POSITIVE, nargs="+", metavar="S", help=scales_help)
     group.add_argument("--flip", action="store_true", help="average the mirrored image in")
     group.add_argument("--refine", action="store_true", help="look at each person found again, enlarged")

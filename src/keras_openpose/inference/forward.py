@@ -88,7 +88,7 @@ def _sized(run: Forward, own: tuple[int | None, ...]) -> Forward:
         if any(side not in (None, given) for side, given in zip(own, images.shape[1:3], strict=True)):
             raise ValueError(
                 f"The network takes images of height and width {own} only. Asked for: {images.shape[1:3]}. "
-                "Leave out `input_size`, `scales` and `refine`, or build the network with "
+                "Leave out `input_size`, `quality`, `scales` and `refine`, or build the network with "
                 "`input_shape=(None, None, 3)`, or export it without a size."
             )
         return run(np.asarray(images, np.float32))

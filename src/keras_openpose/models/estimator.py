@@ -19,7 +19,7 @@ from keras_openpose.training.optimizers import make_optimizer
 from keras_openpose.training.recipe import best_jit_compile, check_skeletons
 
 # Arguments of `predict_poses` and `decode_poses` that do not belong to a network.
-_NOT_FOR_MODELS = ("stride", "skeleton", "batch_size", "scales", "flip", "refine")
+_NOT_FOR_MODELS = ("stride", "skeleton", "batch_size", "quality", "scales", "flip", "refine")
 
 
 @keras.saving.register_keras_serializable(package="keras_openpose")
