@@ -27,7 +27,7 @@ from keras_openpose.inference.forward import forward_pass
 from keras_openpose.inference.predict import letterbox, load_photograph
 
 BATCHES, SIZE = (1, 16, 64), 368
-SMALL_BATCHES, SMALL_SIZE = (1, 2), 64
+SMALL_BATCHES, SMALL_SIZE = (2,), 64
 PHOTOGRAPHS, INPUT_SIZE = 512, (368, 432)
 SMALL_PHOTOGRAPHS, SMALL_INPUT_SIZE = 8, (96, 128)
 

@@ -20,8 +20,8 @@ parts=" ${*:-networks photographs crops training report} "
 python=${PYTHON:-python3}
 
 if [ ${#small[@]} -gt 0 ]; then
-    limit=${LIMIT:-1200} workers=${WORKERS:-1} deadline=300 training=1
-    networks=(own lightweight) dtypes=(float32)
+    limit=${LIMIT:-2400} workers=${WORKERS:-1} deadline=600 training=1
+    networks=(lightweight) dtypes=(float32)
     # Compiling for a CPU takes most of the time, and threads that wait for each other the rest.
     export CUDA_VISIBLE_DEVICES='' JAX_PLATFORMS=cpu OMP_NUM_THREADS=1
     export XLA_FLAGS=--xla_backend_optimization_level=0
@@ -78,7 +78,7 @@ if [[ $parts = *" networks "* ]]; then
     if [[ $parts = *" crops "* ]]; then reserve=$((reserve + 80)); fi
     if [[ $parts = *" training "* ]]; then reserve=$((reserve + 60)); fi
     for dtype in "${dtypes[@]}"; do compare "$dtype" "${networks[@]}"; done
-    network own keras-torch-compiled "${dtypes[0]}" &
+    network "${networks[0]}" keras-torch-compiled "${dtypes[0]}" &
     wait
 fi
 if [[ $parts = *" photographs "* ]]; then
