@@ -70,21 +70,19 @@ def measure_photographs(folder: Path, dtype: str, *, small: bool):
     model = ko.from_preset()
     paths = sorted((folder / "photographs").glob("*.jpg"))[: SMALL_PHOTOGRAPHS if small else PHOTOGRAPHS]
     size = SMALL_INPUT_SIZE if small else INPUT_SIZE
-    for batch in (2,) if small else (1, 8, 32):
+    for batch in (2,) if small else (8, 32):
         paths = paths[: len(paths) // batch * batch]  # whole batches: another size is another compilation
-        # One after another, a batch of 1 is slow: fewer of them.
-        some = paths[: 4 * batch if small else 64 * batch]
         row = {"part": "photographs", "backend": keras.backend.backend(), "dtype": dtype, "batch": batch}
         with lost_alone(**row), card(alone=True):
             options = {"input_size": size, "batch_size": batch}
-            ko.predict_poses(model, some[:batch], **options)  # compiles
-            whole = seconds_of(lambda: ko.predict_poses(model, some, **options), groups=3)[0]  # noqa: B023
-            parts = seconds_of_parts(model, some, size, batch)
+            ko.predict_poses(model, paths[:batch], **options)  # compiles
+            whole = seconds_of(lambda: ko.predict_poses(model, paths, **options), groups=3)[0]  # noqa: B023
+            parts = seconds_of_parts(model, paths, size, batch)
             record(
                 **row,
-                photographs=len(some),
-                photographs_per_s=len(some) / whole,
-                ms={"whole": _ms(whole, some), **{name: _ms(parts[name], some) for name in parts}},
+                photographs=len(paths),
+                photographs_per_s=len(paths) / whole,
+                ms={"whole": _ms(whole, paths), **{name: _ms(parts[name], paths) for name in parts}},
                 cores=os.cpu_count(),
                 device=device_name(),
             )
