@@ -18,8 +18,9 @@ from pathlib import Path
 
 import cv2
 import keras
+from gpu_contenders import CONTENDERS
 from gpu_measure import POLICIES, card, device_name, lost_alone, record, seconds_of, wait
-from gpu_networks import CONTENDERS, NETWORKS, measure_network
+from gpu_networks import NETWORKS, measure_network
 
 import keras_openpose as ko
 from keras_openpose.inference.decoding import decode_poses
