@@ -12,9 +12,9 @@ from networks import operations
 
 import keras_openpose as ko
 
-# How far maps may lie from those of plain PyTorch on a CPU, as a share of the largest value. Rounding to TF32
+# How far maps may lie from those on a CPU, as a share of the largest value. Rounding to TF32
 # or bfloat16 in every layer comes near; a padding or a weight in the wrong place is far beyond.
-TOLERANCES = {"float32": 0.02, "bfloat16": 0.1}
+TOLERANCES = {"float32": 0.02, "bfloat16": 0.2}
 NETWORKS = {
     "vgg19": lambda small, **shape: ko.openpose("vgg19", num_stages=2 if small else 6, **shape),
     "resnet50": lambda small, **shape: ko.openpose("resnet50", num_stages=1 if small else 6, **shape),
@@ -26,7 +26,7 @@ NETWORKS = {
 def measure_network(
     network: str, contender: str, dtype: str, *, batches: Iterable[int], size: int, small: bool = False
 ):
-    """Check that the maps are those of plain PyTorch, then time forward passes and steps: a row for each."""
+    """Check the maps, Keras against plain PyTorch, then time forward passes and steps: a row for each."""
     keras.config.set_dtype_policy(POLICIES[dtype])
     # Plain PyTorch takes only the weights: the card's memory is for its own copy.
     with keras.device("cpu") if contender == "torch" else contextlib.nullcontext():
@@ -74,23 +74,32 @@ def measure(prepared: Prepared, row: dict, count: int, **others):
 
 
 def check_maps(model: keras.Model, maps: dict, batch: int, what: dict):
-    """Record how far a contender's maps of `draw_batch` lie from those of plain PyTorch on the CPU.
+    """Record how far the maps of `draw_batch` lie from the other's on the CPU: Keras's or plain PyTorch's.
 
     Raises:
         ValueError: too far.
     """
-    import torch
-    from gpu_plain import PlainNetwork
-
-    images = torch.as_tensor(draw_batch(model, batch)[0]).permute(0, 3, 1, 2)
-    with torch.no_grad(), torch.device("cpu"):
-        plain = PlainNetwork(model).eval()(images)
+    images = draw_batch(model, batch)[0]
+    if what["contender"] == "torch":
+        with keras.device("cpu"):
+            expected = model(images, training=False)
+    else:
+        expected = plain_maps(model, images)
     differences = []
-    for name, expected in plain.items():
-        expected = expected.permute(0, 1, 3, 4, 2).numpy()
-        found = keras.ops.convert_to_numpy(maps[name])
-        differences.append(np.abs(found - expected).max() / np.abs(expected).max())
+    for name, values in maps.items():
+        found, right = keras.ops.convert_to_numpy(values), keras.ops.convert_to_numpy(expected[name])
+        differences.append(np.abs(found - right).max() / np.abs(right).max())
     difference = float(max(differences))
     record(**what, kind="check", difference=difference)
     if not difference < TOLERANCES[what["dtype"]]:
         raise ValueError(f"The maps differ by {difference:.2g} of the largest value.")
+
+
+def plain_maps(model: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Maps of the same network in plain PyTorch on the CPU, channels last."""
+    import torch
+    from gpu_plain import PlainNetwork
+
+    with torch.no_grad(), torch.device("cpu"):
+        maps = PlainNetwork(model).eval()(torch.as_tensor(images).permute(0, 3, 1, 2))
+    return {name: values.permute(0, 1, 3, 4, 2).numpy() for name, values in maps.items()}
