@@ -7,8 +7,8 @@ heatmaps, PAFs and mask. `fit` gets numbers of crops and nothing else:
     trainer.compile(keras.optimizers.AdamW(1e-4))
     trainer.fit(np.arange(trainer.num_crops), batch_size=64)
 
-`gpu_pack.py` makes the labels and the photographs, `gpu_training.py` runs it, `tests/test_device_training.py`
-compares it with `coco_dataset`.
+`gpu_pack.py` makes the labels and the photographs, `gpu_training.py` runs it, and
+`tests/project/test_device_training.py` compares it with `coco_dataset`.
 """
 
 import math

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import cv2
 import keras
+from gpu_contenders import CONTENDERS
 from gpu_measure import POLICIES, card, device_name, lost_alone, record, seconds_of, wait
-from gpu_networks import CONTENDERS, NETWORKS, measure_network
+from gpu_networks import NETWORKS, measure_network
 
 import keras_openpose as ko
 from keras_openpose.inference.decoding import decode_poses
@@ -28,7 +29,7 @@ from keras_openpose.inference.looks import letterbox
 from keras_openpose.inference.predict import load_photograph
 
 BATCHES, SIZE = (1, 16, 64), 368
-SMALL_BATCHES, SMALL_SIZE = (1, 2), 64
+SMALL_BATCHES, SMALL_SIZE = (2,), 64
 PHOTOGRAPHS, INPUT_SIZE = 512, (368, 432)
 SMALL_PHOTOGRAPHS, SMALL_INPUT_SIZE = 8, (96, 128)
 
@@ -71,21 +72,19 @@ def measure_photographs(folder: Path, dtype: str, *, small: bool):
     model = ko.from_preset()
     paths = sorted((folder / "photographs").glob("*.jpg"))[: SMALL_PHOTOGRAPHS if small else PHOTOGRAPHS]
     size = SMALL_INPUT_SIZE if small else INPUT_SIZE
-    for batch in (2,) if small else (1, 8, 32):
+    for batch in (2,) if small else (8, 32):
         paths = paths[: len(paths) // batch * batch]  # whole batches: another size is another compilation
-        # One after another, a batch of 1 is slow: fewer of them.
-        some = paths[: 4 * batch if small else 64 * batch]
         row = {"part": "photographs", "backend": keras.backend.backend(), "dtype": dtype, "batch": batch}
         with lost_alone(**row), card(alone=True):
             options = {"input_size": size, "batch_size": batch}
-            ko.predict_poses(model, some[:batch], **options)  # compiles
-            whole = seconds_of(lambda: ko.predict_poses(model, some, **options), groups=3)[0]  # noqa: B023
-            parts = seconds_of_parts(model, some, size, batch)
+            ko.predict_poses(model, paths[:batch], **options)  # compiles
+            whole = seconds_of(lambda: ko.predict_poses(model, paths, **options), groups=3)[0]  # noqa: B023
+            parts = seconds_of_parts(model, paths, size, batch)
             record(
                 **row,
-                photographs=len(some),
-                photographs_per_s=len(some) / whole,
-                ms={"whole": _ms(whole, some), **{name: _ms(parts[name], some) for name in parts}},
+                photographs=len(paths),
+                photographs_per_s=len(paths) / whole,
+                ms={"whole": _ms(whole, paths), **{name: _ms(parts[name], paths) for name in parts}},
                 cores=os.cpu_count(),
                 device=device_name(),
             )

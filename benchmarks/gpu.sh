@@ -4,7 +4,8 @@
 #     bash gpu.sh FOLDER RESULTS [--small] [networks] [photographs] [crops] [training] [report]
 #
 # FOLDER is one that gpu_pack.py filled; it has a copy of this script. Rows appear as they are measured, and
-# in RESULTS/rows.jsonl; what programs say besides is in RESULTS/log.txt. Without names of parts, all run.
+# in RESULTS/rows.jsonl; what programs say besides is in RESULTS/log.txt. Without names of parts, all run but
+# training, which gets all of the time if it runs alone, and all of them with --small.
 # --small takes the same way on a CPU with little of everything: it shows that all works, not how fast it is.
 # Each contender is a process with a deadline: one that fails or runs out of memory loses its own rows only.
 # LIMIT, the seconds in all, WORKERS, how many compile at once, and PYTHON may be set.
@@ -16,17 +17,23 @@ results=$(cd "$2" && pwd)
 shift 2
 small=()
 if [ "${1:-}" = --small ]; then small=(--small) && shift; fi
-parts=" ${*:-networks photographs crops training report} "
+if [ $# -eq 0 ]; then
+    set -- networks photographs crops ${small[@]+training} report
+fi
+parts=" $* "
 python=${PYTHON:-python3}
 
 if [ ${#small[@]} -gt 0 ]; then
-    limit=${LIMIT:-1200} workers=${WORKERS:-1} deadline=300 training=1
-    networks=(own lightweight) dtypes=(float32)
+    limit=${LIMIT:-99999} workers=${WORKERS:-1} deadline=600 each=600
+    networks=(lightweight) dtypes=(float32)
     # Compiling for a CPU takes most of the time, and threads that wait for each other the rest.
     export CUDA_VISIBLE_DEVICES='' JAX_PLATFORMS=cpu OMP_NUM_THREADS=1
     export XLA_FLAGS=--xla_backend_optimization_level=0
 else
-    limit=${LIMIT:-480} workers=${WORKERS:-6} deadline=150 training=40
+    limit=${LIMIT:-470} deadline=150 each=60
+    # A step of openpose("vgg19") with a batch of 64 takes up to 30 GiB.
+    memory=$(nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits | head -n 1)
+    workers=${WORKERS:-$((${memory:-80000} / 25000))}
     networks=(own vgg19 lightweight resnet50) dtypes=(bfloat16 float32)
 fi
 export GPU_RESULTS=$results/rows.jsonl PYTHONUNBUFFERED=1 TF_CPP_MIN_LOG_LEVEL=2
@@ -72,28 +79,28 @@ compare() { # dtype, networks
     done
 }
 
-if [[ $parts = *" networks "* ]]; then
+has() { [[ $parts = *" $1 "* ]]; }
+
+if has networks; then
     reserve=0 # seconds for what comes after
-    if [[ $parts = *" photographs "* ]]; then reserve=$((reserve + 70)); fi
-    if [[ $parts = *" crops "* ]]; then reserve=$((reserve + 80)); fi
-    if [[ $parts = *" training "* ]]; then reserve=$((reserve + 60)); fi
+    if has photographs; then reserve=$((reserve + 2 * each)); fi
+    if has crops; then reserve=$((reserve + 2 * each)); fi
     for dtype in "${dtypes[@]}"; do compare "$dtype" "${networks[@]}"; done
-    network own keras-torch-compiled "${dtypes[0]}" &
+    network "${networks[0]}" keras-torch-compiled "${dtypes[0]}" &
     wait
 fi
-if [[ $parts = *" photographs "* ]]; then
-    for backend in jax torch; do run "$deadline" 140 "$backend" gpu.py photographs "$folder"; done
+if has photographs; then
+    for backend in jax torch; do run "$each" 0 "$backend" gpu.py photographs "$folder"; done
 fi
-if [[ $parts = *" crops "* ]]; then
-    for backend in jax torch; do run "$deadline" 60 "$backend" gpu_training.py crops "$folder"; done
+if has crops; then
+    for backend in jax torch; do run "$each" 0 "$backend" gpu_training.py crops "$folder"; done
 fi
-if [[ $parts = *" training "* ]]; then
-    # What is left, less the time to start and to compile; of a run of this part alone, most of it.
-    left=$((limit - SECONDS - 40))
-    if [ ${#small[@]} -eq 0 ] && ((left > training)); then training=$left; fi
-    run "$limit" 0 jax gpu_training.py train "$folder" "$results/trained.weights.h5" --seconds "$training"
+if has training; then
+    seconds=1 # of training; on a GPU, all but those in which it starts and compiles
+    if [ ${#small[@]} -eq 0 ]; then seconds=$((limit - SECONDS - 60)); fi
+    run "$limit" 0 jax gpu_training.py train "$folder" "$results/trained.weights.h5" --seconds "$seconds"
 fi
-if [[ $parts = *" report "* ]]; then
+if has report; then
     KERAS_BACKEND=torch "$python" "$here/gpu.py" report "$GPU_RESULTS" 2>>"$results/log.txt" |
         tee "$results/report.md"
 fi

@@ -1,12 +1,16 @@
-"""Fills a folder for `gpu.sh`: photographs and labels, small enough to travel.
+"""Fills a folder for `gpu.sh`: scripts, wheels, photographs and labels, small enough to travel.
 
-    python benchmarks/gpu_pack.py FOLDER IMAGES LABELS [--length 384] [--mebibytes 40]
+    python benchmarks/gpu_pack.py FOLDER IMAGES LABELS [--length 384] [--mebibytes 40] [--python 3.12]
 
 IMAGES and LABELS are a folder and its COCO keypoint file. Runs where TensorFlow is, which the regions that
-training ignores need.
+training ignores need. The wheels are for Linux on x86-64 and that Python; JAX and PyTorch must be there
+already, and what they need. Without `--python`, no wheels.
 """
 
 import argparse
+import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +26,10 @@ from keras_openpose.data.masks import draw_mask, pack_regions
 from keras_openpose.data.samples import fill_derived, people_to_center
 from keras_openpose.geometry import cell_to_pixel, resize_coordinates
 
+SCRIPTS = "gpu*.*", "device_training.py", "networks.py"
+# What a Python with JAX, PyTorch, h5py and OpenCV lacks.
+WHEELS = "keras", "namex", "optree", "pycocotools"
+PLATFORMS = "manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"
 QUALITY = 80  # of the JPEG files
 LEAST = {"min_keypoints": 5, "min_area": 32**2}  # as `coco_dataset` has them for people
 
@@ -33,7 +41,9 @@ def main():
     parser.add_argument("labels")
     parser.add_argument("--length", type=int, default=384, help="of the longer side of a photograph")
     parser.add_argument("--mebibytes", type=float, default=40, help="of photographs, at most")
+    parser.add_argument("--python", help="version to get wheels for, such as 3.12")
     arguments = parser.parse_args()
+    pack_code(arguments.folder, arguments.python)
     (arguments.folder / "photographs").mkdir(parents=True, exist_ok=True)
     packed, left = [], arguments.mebibytes * 2**20
     for sample in coco_samples(arguments.images, arguments.labels):
@@ -51,6 +61,23 @@ def main():
     labels = tabulate(packed, COCO_18, arguments.length)
     np.savez_compressed(arguments.folder / "labels.npz", **labels)
     print(f"{len(packed)} photographs, {len(labels['photographs'])} crops", flush=True)
+
+
+def pack_code(folder: Path, python: str | None):
+    """Put this package and what else is missing as wheels into a folder, and the scripts."""
+    here, wheels = Path(__file__).parent, folder / "wheels"
+    shutil.rmtree(wheels, ignore_errors=True)  # two versions of one would not install
+    wheels.mkdir(parents=True)
+    for pattern in SCRIPTS:
+        for path in here.glob(pattern):
+            shutil.copy2(path, folder)
+    if python is None:
+        return
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", wheels, here.parent], check=True)
+    target = ["--python-version", python, "--implementation", "cp", "--only-binary", ":all:", "--no-deps"]
+    target += [f"--platform={platform}" for platform in PLATFORMS]
+    subprocess.run([*pip, "download", *target, "--dest", wheels, *WHEELS], check=True)
 
 
 def shrink(sample: PoseSample, length: int) -> PoseSample:

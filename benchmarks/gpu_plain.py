@@ -1,6 +1,6 @@
 """The networks of the package in plain PyTorch, made from their Keras graphs: what `gpu.py` compares with.
 
-Modules of `torch.nn`, channels first (`gpu_networks.py` lays them out channels last), the same weights, and
+Modules of `torch.nn`, channels first (`gpu_contenders.py` lays them out channels last), the same weights, and
 each layer in the type that Keras's dtype policy gives it. Padding before a convolution is the convolution's.
 """
 

@@ -17,8 +17,8 @@ import cv2
 import keras
 import numpy as np
 from device_training import CropTrainer, Ranges, photographs_atlas
+from gpu_contenders import CONTENDERS, draw_batch
 from gpu_measure import POLICIES, card, device_name, record, say, seconds_of
-from gpu_networks import CONTENDERS, draw_batch
 
 import keras_openpose as ko
 
