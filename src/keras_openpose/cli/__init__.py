@@ -11,7 +11,7 @@ from keras_openpose.cli.parser import parse_arguments
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM, of `timeout`, `docker stop` and schedulers, which ends a command as Ctrl-C does."""
+    """SIGTERM, sent by `timeout`, `docker stop` and schedulers; it ends a command as Ctrl-C does."""
 
 
 def _terminate(number, frame):
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 2 if files could not be read or written; 130 after Ctrl-C, 143 after SIGTERM.
     """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # or the name of a file that it cannot show ends the program
+        if hasattr(stream, "reconfigure"):  # else a file name that it cannot show ends the program
             stream.reconfigure(errors="backslashreplace")
     options = parse_arguments(arguments)
     before = None
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _quiet_opencv():
     """Keep the C++ messages of OpenCV and FFmpeg from burying the output."""
-    if "OPENCV_LOG_LEVEL" not in os.environ:  # which OpenCV has read already: the package loads it
+    if "OPENCV_LOG_LEVEL" not in os.environ:  # OpenCV has read it already: the package loads OpenCV
         import cv2
 
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

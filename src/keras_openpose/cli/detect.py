@@ -24,7 +24,7 @@ IMAGE_SUFFIXES = frozenset((
     ".avif", ".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff",
     ".webp",
 ))  # fmt: skip
-# Which OpenCV does not read: told of rather than passed over.
+# OpenCV does not read these. They are reported rather than passed over.
 _PHONE_SUFFIXES = frozenset((".heic", ".heif"))
 VIDEO_SUFFIXES = frozenset((
     ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
@@ -97,7 +97,7 @@ def _live_name(path: str) -> Path:
 def _list_files(paths: list[str], problems: Problems) -> dict[Path, str]:
     """The files that are named, and the images and videos in the folders that are.
 
-    Each with the folder below `--output` for its results: of several folders, files may have equal names.
+    Each has the folder below `--output` for its results: files of several folders may have equal names.
     """
     files: dict[Path, str] = {}
     several = sum(Path(path).is_dir() for path in paths) > 1

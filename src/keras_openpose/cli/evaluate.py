@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _flags(predict: dict) -> str:
-    """What AP depends on, as it was asked for."""
+    """The flags given, on which AP depends."""
     words = ""
     for name, value in predict.items():
         if name != "batch_size":

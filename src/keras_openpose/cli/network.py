@@ -24,7 +24,7 @@ def load_network(options: argparse.Namespace, problems: Problems) -> Network:
         with problems.at(options.model, fatal=True):
             return _read_model(options.model)
     preset = options.preset or DEFAULT_PRESET
-    file = options.file if preset in PRESETS else None  # or the mistake is not the file's
+    file = options.file if preset in PRESETS else None  # else the preset is at fault, not the file
     with problems.at(file or f"--preset {preset}", fatal=True):
         return from_preset(preset, file=options.file)
 

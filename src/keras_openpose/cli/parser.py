@@ -258,16 +258,15 @@ def _add_new_network(group, one):
 
 
 def _add_recipe(parser: argparse.ArgumentParser):
-    """Arguments of `train` and `make_optimizer`, which has the defaults of those not given."""
+    """Arguments of `train` and `make_optimizer`; those not given keep their defaults there."""
     group = parser.add_argument_group("recipe")
     add = group.add_argument
     add("--steps", type=_COUNT, default=100_000, metavar="N", help="how long (default: 100000)")
     epoch_help = "steps between backups, an epoch (default: 1000)"
     add("--steps-per-epoch", type=_COUNT, default=1000, metavar="N", help=epoch_help)
     add("--optimizer", choices=("adamw", "sgd"), default="adamw", help="(default: adamw)")
-    add(
-        "--freeze-backbone", type=_WHOLE, default=0, metavar="N", help="steps before, without it (default: 0)"
-    )
+    freeze_help = "steps before, with it frozen (default: 0)"
+    add("--freeze-backbone", type=_WHOLE, default=0, metavar="N", help=freeze_help)
     multipliers_help = "with sgd, CMU's learning rates: biases twice, later stages four times as fast"
     add("--stage-multipliers", action="store_true", help=multipliers_help)
     add("--tensorboard", action="store_true", help="write logs for TensorBoard too")
@@ -328,7 +327,7 @@ def _add_hands_and_face(parser: argparse.ArgumentParser):
 
 
 def _add_predict(parser: argparse.ArgumentParser):
-    """Arguments of `predict_poses`. Those not given are left out of the result: it has the defaults."""
+    """Arguments of `predict_poses`. Those not given are left out of the result: the defaults are there."""
     about = "The defaults of thresholds are those of decode_poses; a preset may have its own."
     group = parser.add_argument_group("finding people", about, argument_default=argparse.SUPPRESS)
     size_help = "height and width that images are fitted into (default: the network's own, else 368 432)"

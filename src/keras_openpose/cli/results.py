@@ -23,8 +23,8 @@ class Results:
     """Writes pictures under the names of the images, and JSON; never over an input or another result.
 
     Args:
-        folder: where to; made if it is missing.
-        inputs: all files that are looked at, each with the folder below that its results go to, or "".
+        folder: where to write; made if it is missing.
+        inputs: all files that are looked at, each with the subfolder for its results, or "".
         json_form: `"openpose"`, `"coco"` or None.
         background: what people are drawn on, `"image"` or `"black"`.
 
@@ -64,7 +64,7 @@ class Results:
     ):
         """Write a video of frames and their people, and the people of each if JSON is wanted.
 
-        Of a camera or stream, `live`, frames may have been left out: the one before stands in for them.
+        From a camera or stream (`live`), frames may be missing: the one before stands in for them.
 
         Raises:
             OSError: a file cannot be written.
@@ -104,7 +104,7 @@ class Results:
             self._coco += [person | origin for person in people]
 
     def _image_id(self, path: Path) -> int:
-        """The number that COCO's images have for a name; other images, and frames, are counted."""
+        """The number that COCO's images have for a name; other images, and frames, are numbered."""
         if path.stem.isdecimal() and int(path.stem) in self._unused_stems:
             self._unused_stems.remove(int(path.stem))
             return int(path.stem)

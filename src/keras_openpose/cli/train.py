@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
             skeleton=model.skeleton,
             input_size=size,
             batch_size=options.batch_size,
-            # When a run goes on, other crops than those that it began with.
+            # A run that goes on gets other crops than it began with.
             seed=options.seed + count_epochs(options.output),
             on_error=options.on_error,
         )
@@ -75,7 +75,7 @@ def _unreadable(error: tf.errors.OpError) -> str:
 
 
 def _network(options: argparse.Namespace, problems: Problems) -> PoseEstimator:
-    """The network to train, of the skeleton that was named, or that the labels say."""
+    """The network to train, with the skeleton that was named or that the labels have."""
     skeleton = load_skeleton(options, problems)
     if options.model:
         model = load_network(options, problems)

@@ -27,7 +27,7 @@ class Window:
 
     def __init__(self, background: str):
         self.closed, self._background = False, background
-        # Asked of the environment first: without a display some builds of OpenCV end the process.
+        # The environment is asked first: without a display some builds of OpenCV end the process.
         if sys.platform.startswith("linux") and not ({"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)):
             raise ValueError("there is no display here; write to a folder with --output instead")
         try:

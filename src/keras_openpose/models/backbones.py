@@ -13,7 +13,7 @@ _CAFFE_MEAN = np.array([123.68, 116.779, 103.939])  # keras.applications.imagene
 
 
 class _Normalization(NamedTuple):
-    """Pixels x of RGB from 0 to 255 become (x - mean) / std, whose channels are reversed then if `bgr`."""
+    """RGB pixels x from 0 to 255 become (x - mean) / std; with `bgr`, the channels are then reversed."""
 
     mean: np.ndarray
     std: np.ndarray
@@ -100,8 +100,8 @@ def apply_backbone(backbone: str | keras.Model, images):
     x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="normalization", dtype="float32")(images)
     application = getattr(keras.applications, row.application)
     network = application(include_top=False, weights=None, input_shape=(None, None, 3))
-    # Its layers become layers of the caller's model, under their own names. New ones: those of `network`
-    # have it for their first graph, and `layer.output` would be of that.
+    # The layers join the caller's model, under their own names. They are made anew: `layer.output` of the
+    # old ones belongs to `network`, their first graph.
     anew = {id(network.get_layer(row.first).input): x}
     for layer in network.layers[1:]:  # each after those whose output it takes
         inputs = keras.tree.flatten(layer.input)
@@ -189,8 +189,8 @@ def _stride_8(backbone: keras.Model) -> keras.Model:
         outputs[id(operation)] = operation(*args, **kwargs)
         return outputs[id(operation)]
 
-    # The same layers called once more, to see what each gives in this graph: `layer.output` is of the first
-    # graph that a layer was called in, maybe another one.
+    # The same layers are called once more, to see what each gives in this graph: `layer.output` belongs to
+    # the first graph that called the layer, which may be another.
     graph = keras.models.clone_model(
         keras.Model(backbone.inputs, backbone.outputs), clone_function=lambda layer: layer, call_function=note
     )

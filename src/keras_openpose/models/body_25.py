@@ -32,17 +32,17 @@ def body_25(
     """Build OpenPose's default network: four stages of PAFs, then two of heatmaps, in dense blocks.
 
     With `BODY_25` it has 26,166,084 parameters. Layers are named `block4_conv1`, `features_conv2`,
-    `stage1_pafs_block5_conv3`, `stage2_heatmaps_conv7`, and `prelu` for `conv` what follows them.
+    `stage1_pafs_block5_conv3`, `stage2_heatmaps_conv7`, and the PReLU after each with `prelu` for `conv`.
 
     Args:
-        skeleton: who a person is. Defaults to `BODY_25`.
-        weights: None for random ones, a name of `list_presets()` that is of this network, or a
-            `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken, and
-            the channels of keypoints and limbs that both have.
+        skeleton: the keypoints and limbs. Defaults to `BODY_25`.
+        weights: None for random ones, a name of `list_presets()` that is of this network, or a `.weights.h5`
+            or `.keras` file of it. Weights for another skeleton give the features, and the channels of
+            keypoints and limbs that both have.
         input_shape: height, width (multiples of 8, or None for any) and 3.
 
     Returns:
-        A functional model, `(batch, height, width, 3)` of RGB from 0 to 255 to a dict of
+        A functional model from `(batch, height, width, 3)`, RGB from 0 to 255, to a dict of
         `heatmaps`, `(batch, 2, height / 8, width / 8, keypoints + 1)`, the background last, and
         `pafs`, `(batch, 4, height / 8, width / 8, 2 * limbs)`, float32 under any dtype policy.
 

@@ -44,15 +44,15 @@ def compact_openpose(
     Layers are named `stem_conv`, `fine_block_conv1`, `coarse_block2_conv1`, `stage2_pafs`, `stage2_heatmaps`.
 
     Args:
-        skeleton: who a person is. Defaults to `COCO_18`.
+        skeleton: the keypoints and limbs. Defaults to `COCO_18`.
         num_stages: how many stages, at least 1. Defaults to 2.
-        weights: None for random ones, a name of `list_presets()` that is of this network, or a
-            `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken, and
-            the channels of keypoints and limbs that both have.
+        weights: None for random ones, a name of `list_presets()` that is of this network, or a `.weights.h5`
+            or `.keras` file of it. Weights for another skeleton give the features, and the channels of
+            keypoints and limbs that both have.
         input_shape: height, width (multiples of 16, or None for any) and 3.
 
     Returns:
-        A functional model, `(batch, height, width, 3)` of RGB from 0 to 255 to a dict of
+        A functional model from `(batch, height, width, 3)`, RGB from 0 to 255, to a dict of
         `heatmaps`, `(batch, stages, height / 8, width / 8, keypoints + 1)`, the background last, and
         `pafs`, `(batch, stages, height / 8, width / 8, 2 * limbs)`, float32 under any dtype policy.
 

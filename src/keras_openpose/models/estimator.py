@@ -70,7 +70,7 @@ class PoseEstimator(keras.Model):
     `clone_model` and `to_json` with its skeleton and options.
 
     Args:
-        *args: input and outputs, as of `keras.Model`; the outputs come from `StageMaps` layers.
+        *args: input and outputs, as in `keras.Model`; the outputs come from `StageMaps` layers.
         **kwargs: others of `keras.Model`, such as `name`.
 
     Raises:
@@ -139,7 +139,7 @@ class PoseEstimator(keras.Model):
         return write_preset_folder(self, folder, license)
 
     def compile(self, optimizer=None, loss=None, *, jit_compile: bool | str = "auto", **arguments):
-        """Prepare for training. Without arguments, that works.
+        """Prepare for training; no argument is needed.
 
         Args:
             optimizer: a Keras optimizer. Defaults to the one of `make_optimizer` at a constant rate: AdamW
@@ -147,7 +147,7 @@ class PoseEstimator(keras.Model):
             loss: of both maps, or one for each by name. Defaults to `StageLoss()`. A loss of your own must
                 broadcast the targets over the stage axis, which they lack.
             jit_compile: as in `keras.Model.compile`, but `"auto"` leaves XLA out where TensorFlow runs on a
-                CPU: its convolutions are many times slower there.
+                CPU: XLA's convolutions are many times slower there.
             **arguments: others of `keras.Model.compile`.
 
         Raises:
@@ -173,7 +173,7 @@ class PoseEstimator(keras.Model):
         """
         if hasattr(x, "element_spec"):
             check_skeletons(self, x)
-            arguments.setdefault("shuffle", False)  # of which Keras warns: the data set does it
+            arguments.setdefault("shuffle", False)  # the data set does it, and Keras warns of it
         return super().fit(x, *args, **arguments)
 
 

@@ -2,7 +2,7 @@
 
 Simon, Joo, Matthews, Sheikh: "Hand Keypoint Detection in Single Images using Multiview Bootstrapping";
 layers as in models/hand/pose_deploy.prototxt and models/face/pose_deploy.prototxt of CMU OpenPose, which
-differ in the number of heatmaps alone.
+differ only in the number of heatmaps.
 """
 
 import os
@@ -29,18 +29,18 @@ def hand_openpose(
     """Build CMU's hand network: six stages of heatmaps, no PAFs.
 
     It looks at a crop around one right hand, 368×368 in CMU's code; mirror a left one, or let
-    `predict_whole_body` cut out and mirror. With `HAND_21` it has 36,832,324 parameters. Layers are named
+    `predict_whole_body` do both. With `HAND_21` it has 36,832,324 parameters. Layers are named
     `block5_conv2`, `features_conv`, `stage2_heatmaps_conv3`.
 
     Args:
         skeleton: the keypoints; its limbs only serve drawing. Defaults to `HAND_21`.
-        weights: None for random ones, a name of `list_presets()` that is of this network, or a
-            `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken, and
-            the channels of keypoints and limbs that both have.
+        weights: None for random ones, a name of `list_presets()` that is of this network, or a `.weights.h5`
+            or `.keras` file of it. Weights for another skeleton give the features, and the channels of
+            keypoints and limbs that both have.
         input_shape: height, width (multiples of 8, or None for any) and 3.
 
     Returns:
-        A functional model, `(batch, height, width, 3)` of RGB from 0 to 255 to a dict of `heatmaps`
+        A functional model from `(batch, height, width, 3)`, RGB from 0 to 255, to a dict of `heatmaps`
         alone, `(batch, 6, height / 8, width / 8, keypoints + 1)`, the background last, float32 under
         any dtype policy.
 
@@ -77,9 +77,9 @@ def face_openpose(
 
     Args:
         skeleton: the keypoints; its limbs only serve drawing. Defaults to `FACE_70`.
-        weights: None for random ones, a name of `list_presets()` that is of this network, or a
-            `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken, and
-            the channels of keypoints and limbs that both have.
+        weights: None for random ones, a name of `list_presets()` that is of this network, or a `.weights.h5`
+            or `.keras` file of it. Weights for another skeleton give the features, and the channels of
+            keypoints and limbs that both have.
         input_shape: height, width (multiples of 8, or None for any) and 3.
 
     Returns:

@@ -10,8 +10,8 @@ _EPSILON = 1e-3  # of the published graphs of `mobilenet_openpose`
 class ImageNormalization(layers.Layer):
     """Gives every channel of every image mean 0 and variance 1, then a trained scale and offset.
 
-    `GroupNormalization(groups=-1, epsilon=1e-3)`, arranged to go over the maps as seldom as possible: that
-    of Keras made a forward pass take 1.3 times as long as the published graph does, this as long. It is
+    `GroupNormalization(groups=-1, epsilon=1e-3)`, arranged to go over the maps as seldom as possible: a
+    forward pass takes as long as in the published graph, with Keras's layer 1.3 times as long. This one is
     meant for `dtype="float32"`, as squares of float16 overflow.
     """
 

@@ -53,14 +53,14 @@ def lightweight_openpose(
         num_refinement_stages: stages after the first, at least 0. Defaults to 1: 4,108,978 parameters,
             or 4,091,698 without the averages of batch normalization. The paper's figures are of 1; its
             checkpoint has 3.
-        skeleton: who a person is. Defaults to `COCO_18`.
-        weights: None for random ones, a name of `list_presets()` that is of this network, or a
-            `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken, and
-            the channels of keypoints and limbs that both have.
+        skeleton: the keypoints and limbs. Defaults to `COCO_18`.
+        weights: None for random ones, a name of `list_presets()` that is of this network, or a `.weights.h5`
+            or `.keras` file of it. Weights for another skeleton give the features, and the channels of
+            keypoints and limbs that both have.
         input_shape: height, width (multiples of 8, or None for any) and 3.
 
     Returns:
-        A functional model, `(batch, height, width, 3)` of RGB from 0 to 255 to a dict of
+        A functional model from `(batch, height, width, 3)`, RGB from 0 to 255, to a dict of
         `heatmaps`, `(batch, stages, height / 8, width / 8, keypoints + 1)`, the background last, and
         `pafs`, `(batch, stages, height / 8, width / 8, 2 * limbs)`, float32 under any dtype policy.
 
@@ -99,10 +99,10 @@ def lightweight_openpose(
 
 
 def _backbone(images):
-    # CMU's normalization. The zeros with which convolutions pad are gray then; the padding of
+    # CMU's normalization. The zeros with which convolutions pad then mean gray; the padding of
     # `predict_poses` is black.
     x = layers.Rescaling(1 / 256, -0.5, name="normalization", dtype="float32")(images)
-    # PyTorch pads both sides of a map that it halves, "same" padding the end alone.
+    # PyTorch pads both sides of a map that it halves; "same" pads only the end.
     x = layers.ZeroPadding2D(1, name="conv0_pad")(x)
     x = layers.Conv2D(32, 3, 2, use_bias=False, name="conv0")(x)
     x = _norm_relu(x, "conv0")

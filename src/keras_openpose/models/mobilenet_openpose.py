@@ -112,9 +112,9 @@ def mobilenet_openpose(
 ) -> PoseEstimator:
     """Build a light network of tf-pose-estimation: six separable stages on a MobileNet.
 
-    The backbones of the v2 variants normalize each image by its own mean and variance, in training, too:
-    the published graph does (its batch normalization never left training mode, and it was made for one
-    image at a time), so a batch gives what its images give one by one. All other batch normalization is
+    The backbones of the v2 variants normalize each image by its own mean and variance, in training too, so
+    a batch gives what its images give one by one. The published graph does the same: it was made for one
+    image at a time, and its batch normalization never left training mode. All other batch normalization is
     folded into the convolutions, and so are the 1×1 depthwise convolutions.
 
     Layers are named `stem_conv`, `stem_norm`, `block3_expand_conv`, `stage2_pafs_conv3`,
@@ -123,14 +123,14 @@ def mobilenet_openpose(
     Args:
         variant: `"v2_small"`, 471,552 parameters; `"v2_large"`, 2,212,240; or `"thin"`, 1,928,952, a
             MobileNetV1 of width 0.75.
-        skeleton: who a person is. Defaults to `COCO_18`.
-        weights: None for random ones, a name of `list_presets()` that is of this network, or a
-            `.weights.h5` or `.keras` file of it. Of weights for another skeleton the features are taken, and
-            the channels of keypoints and limbs that both have.
+        skeleton: the keypoints and limbs. Defaults to `COCO_18`.
+        weights: None for random ones, a name of `list_presets()` that is of this network, or a `.weights.h5`
+            or `.keras` file of it. Weights for another skeleton give the features, and the channels of
+            keypoints and limbs that both have.
         input_shape: height, width (multiples of 16, or None for any) and 3.
 
     Returns:
-        A functional model, `(batch, height, width, 3)` of RGB from 0 to 255 to a dict of
+        A functional model from `(batch, height, width, 3)`, RGB from 0 to 255, to a dict of
         `heatmaps`, `(batch, 6, height / 8, width / 8, keypoints + 1)`, the background last, and
         `pafs`, `(batch, 6, height / 8, width / 8, 2 * limbs)`, float32 under any dtype policy.
 

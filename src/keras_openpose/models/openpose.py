@@ -45,18 +45,17 @@ def openpose(
         backbone: a name of `list_backbones()`, which normalizes inside; or a model with features of
             stride 8, which gets RGB from 0 to 255: a KerasCV or KerasHub backbone with a level P3, or
             any `keras.Model`, of which the last layer of stride 8 is taken.
-        skeleton: who a person is. Defaults to `COCO_18`.
+        skeleton: the keypoints and limbs. Defaults to `COCO_18`.
         num_stages: how many stages, at least 1. Defaults to 6.
         feature_channels: channels of the 3×3 convolutions between backbone and stages; `()` feeds the
             backbone's features to the stages as they are. Defaults to `(256, 128)`.
         weights: None for random ones, `"imagenet"` for a named backbone trained on ImageNet, a name of
-            `list_presets()` that is of this network, or a `.weights.h5` or `.keras` file of it. Of weights
-            for another skeleton the features are taken, and the channels of keypoints and limbs that both
-            have.
+            `list_presets()` that is of this network, or a `.weights.h5` or `.keras` file of it. Weights for
+            another skeleton give the features, and the channels of keypoints and limbs that both have.
         input_shape: height, width (multiples of 8, or None for any) and 3.
 
     Returns:
-        A functional model, `(batch, height, width, 3)` of RGB from 0 to 255 to a dict of
+        A functional model from `(batch, height, width, 3)`, RGB from 0 to 255, to a dict of
         `heatmaps`, `(batch, stages, height / 8, width / 8, keypoints + 1)`, the background last, and
         `pafs`, `(batch, stages, height / 8, width / 8, 2 * limbs)`, float32 under any dtype policy.
 

@@ -25,12 +25,12 @@ def check_input_shape(input_shape: Sequence[int | None], *, multiple: int):
 
 
 def conv_relu(x, channels: int, kernel_size: int, name: str):
-    """A convolution and what of it is positive."""
+    """A convolution and its ReLU."""
     return layers.Conv2D(channels, kernel_size, padding="same", activation="relu", name=name)(x)
 
 
 def residual_block(inputs, name: str, dilation: int = 1):
-    """Two convolutions whose result is added to what came in."""
+    """Two convolutions whose result is added to the input."""
     x = he_conv(inputs, inputs.shape[-1], 3, dilation=dilation, name=f"{name}_conv1")
     # From 0, so that every block begins as if it were not there: deep networks then learn without
     # normalization (Zhang et al., "Fixup Initialization").
@@ -46,7 +46,7 @@ def residual_block(inputs, name: str, dilation: int = 1):
 
 
 def he_conv(x, channels: int, kernel_size: int, *, name: str, stride: int = 1, dilation: int = 1):
-    """A convolution and what of it is positive, from weights that suit it."""
+    """A convolution and its ReLU, with initial weights that suit it."""
     return layers.Conv2D(
         channels,
         kernel_size,
@@ -60,7 +60,7 @@ def he_conv(x, channels: int, kernel_size: int, *, name: str, stride: int = 1, d
 
 
 def output_conv(x, channels: int, name: str, *, small: bool = False):
-    """The last layer of a stage, from weights that give small maps at first if so asked.
+    """The last layer of a stage; with `small`, its initial weights give small maps.
 
     In float32 under any policy: OpenCV, which reads the maps, takes nothing narrower.
     """
@@ -77,7 +77,7 @@ def map_channels(skeleton: Skeleton) -> dict[str, int]:
 
 def stage_outputs(skeleton: Skeleton, maps: Mapping[str, list]) -> dict:
     """Outputs of a network from the maps of its stages, a list for each kind: tensors with a stage axis."""
-    # Layers of these names: they are the outputs' names in logs.
+    # In logs, the layers' names are the outputs' names.
     return {
         kind: StageMaps(skeleton, name=kind, dtype="float32")(stages) for kind, stages in sorted(maps.items())
     }

@@ -104,14 +104,14 @@ def _load_download(model: PoseEstimator, preset: Preset):
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)  # else Keras downloads to /tmp
     _load_file(model, preset, _download(preset, folder))
-    with contextlib.suppress(OSError), write_whole(converted) as part:  # no room: then without
+    with contextlib.suppress(OSError), write_whole(converted) as part:  # without room, not kept
         model.save_weights(part)
         with h5py.File(part, "a") as weights:
             weights.attrs["made_of"] = made_of
 
 
 def _fingerprint(preset: Preset) -> str:
-    """Digest of what converted weights follow from: the published files, and the code that converts them."""
+    """Digest of what converted weights depend on: the published files, and the code that converts them."""
     digest = hashlib.sha256(repr((preset.downloads, preset.skipped)).encode())
     for path in sorted(Path(converters.__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
@@ -130,7 +130,7 @@ def _label(converted: Path) -> str | None:
 def _load_file(model: PoseEstimator, preset: Preset, file: str | os.PathLike):
     """Load published weights into the network that they belong to, from a file in any of their formats."""
     size = os.stat(file).st_size
-    # Nothing that could be these weights is many times larger: bounds time and memory.
+    # No file of these weights is many times larger. The limit bounds time and memory.
     if size > 4 * preset.size:
         raise ValueError(
             f"{file} does not hold the weights of {preset.name}: it has {size:,} bytes, the published file "
@@ -172,6 +172,6 @@ def _download(preset: Preset, folder: Path) -> str:
     raise ConnectionError(
         "\n  ".join([f"The weights of {preset.name} could not be downloaded:", *problems])
         + "\nWith a copy of one of these files, whatever its name: "
-        + f"from_preset({preset.name!r}, file='path/to/the/file'), or on the command line --file (of hands "
+        + f"from_preset({preset.name!r}, file='path/to/the/file'), or on the command line --file (for hands "
         + "and faces, --hands-file and --face-file)."
     )

@@ -18,7 +18,7 @@ class Backup(keras.callbacks.Callback):
         self._folder = folder
 
     def restore(self, model: keras.Model) -> int:
-        """Load the last state that is whole, if there is any. Gives how many epochs had ended."""
+        """Load the last state that is whole, if any. Returns how many epochs had ended."""
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         kept = self._kept()

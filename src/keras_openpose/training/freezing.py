@@ -1,4 +1,4 @@
-"""What of a network is its backbone, and how that keeps its weights for a while."""
+"""Which layers of a network are its backbone, and how to freeze them for a while."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -23,8 +23,8 @@ def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 @contextlib.contextmanager
 def frozen(layers: Iterable[keras.layers.Layer]) -> Iterator[None]:
-    """Let layers keep their weights. In the end what was trainable is so again, and nothing else."""
-    # The whole before its parts, as it sets all of them.
+    """Freeze layers. Afterwards, what was trainable is so again, and nothing else."""
+    # The whole before its parts: setting it sets them all.
     parts = [part for layer in layers for part in (*_with_parts(layer), *layer.variables)]
     before = [(part, part.trainable) for part in parts]
     for layer in layers:

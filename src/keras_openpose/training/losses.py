@@ -11,7 +11,7 @@ class StageLoss(keras.losses.Loss):
     In a cell, the squares are summed over the channels (equation 5 of the paper: over keypoints for
     heatmaps, over limbs for PAFs) and averaged over the stages. Keras multiplies that by the mask,
     and what `fit` reports is the sum divided by the number of all cells of the batch, ignored ones
-    included. With heatmaps and PAFs its `loss` is the sum of both.
+    included. With heatmaps and PAFs, the reported `loss` is the sum of both.
 
     CMU's Caffe code sums where this averages: over cells, and over stages with weight 1; it divides
     by twice the batch (EuclideanLoss, `sum / (2 * batch)`). `scaling="caffe"` computes that very

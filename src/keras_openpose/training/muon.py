@@ -23,18 +23,18 @@ class ConvMuon(keras.optimizers.AdamW):
     """Muon for the kernels of convolutions, AdamW for all else.
 
     Muon takes the momentum of a kernel as a matrix, `(height * width * inputs, outputs)`, and replaces it by
-    the nearest orthogonal one: all directions are learned at one pace, the rare ones, too. That of Keras
+    the nearest orthogonal one: all directions are learned at one pace, even rare ones. Keras's own Muon
     leaves kernels of convolutions to AdamW. Under the policy `mixed_bfloat16` this one multiplies in
-    bfloat16, as its authors do.
+    bfloat16, as Muon's authors do.
 
     Args:
         learning_rate: a number or a schedule. Defaults to 4e-3.
         momentum: of the gradients of kernels. Defaults to 0.95.
-        exclude: regular expressions, or one; kernels in whose path one is found, such as
-            `stage2_heatmaps/kernel`, are AdamW's. Meant for the last layers. Defaults to none.
-        multipliers: regular expression of a path to a factor on the learning rate, the first one found
-            counts; such as `{"^block": 0.3}` for a backbone that is trained already. Weight decay keeps the
-            whole rate. Defaults to none.
+        exclude: a regular expression, or several. A kernel in whose path one is found, such as
+            `stage2_heatmaps/kernel`, goes to AdamW. Meant for the last layers. Defaults to none.
+        multipliers: factors of the learning rate by regular expression; the first that is found in the path
+            counts. `{"^block": 0.3}` suits a backbone that is trained already. Weight decay keeps the whole
+            rate. Defaults to none.
         **options: as in `keras.optimizers.AdamW`.
 
     Raises:
@@ -83,7 +83,7 @@ class ConvMuon(keras.optimizers.AdamW):
             self._rules[variable] = self._factor(variable.path), self._takes(variable)
 
     def add_variable_from_reference(self, reference_variable, name=None, **options):
-        """Keeps hold of the momentum that AdamW makes for each variable: Muon's for kernels."""
+        """Keeps the momentum that AdamW makes for each variable; Muon takes that of kernels."""
         made = super().add_variable_from_reference(reference_variable, name=name, **options)
         if name == "momentum":
             self._momentums_made[reference_variable] = made

@@ -42,12 +42,12 @@ def make_optimizer(
         schedule: `"cosine"` falls to 0 over the training, `"step"` is multiplied by 0.333 after every
             136,106 steps as CMU did, counted from the end of the warm-up, `"constant"` stays. Defaults to
             `"cosine"`.
-        warmup_steps: so many steps, fewer than `steps`, the learning rate rises from 0. Defaults to a
+        warmup_steps: for so many steps, below `steps`, the learning rate rises from 0. Defaults to a
             twentieth of `steps`, at most 1,000.
         weight_decay: of kernels only, never of biases or normalization. Defaults to 1e-4 for AdamW and
             5e-4 for SGD.
         clipnorm: largest norm of all gradients together. Defaults to no limit.
-        ema: momentum of a moving average of the weights, between 0 and 1, such as 0.999, which are
+        ema: momentum, between 0 and 1, such as 0.999, of a moving average of the weights, which is
             evaluated and kept in place of the last ones. Defaults to none.
         multipliers: of the learning rate, for SGD alone; see `CaffeSGD`.
 
@@ -118,7 +118,7 @@ class PerVariable:
 
     def __setitem__(self, variable: keras.Variable, value):
         given = [variable]
-        if keras.backend.backend() == "tensorflow":  # what is inside, of each device its own
+        if keras.backend.backend() == "tensorflow":  # what is inside, one for each device
             given += getattr(variable.value, "values", [variable.value])
         self._values.update((id(one), value) for one in given)
 
@@ -139,7 +139,7 @@ class KernelAdamW(keras.optimizers.AdamW):
 
 @keras.saving.register_keras_serializable(package="keras_openpose")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises in a line from 0, and then is another schedule's.
+    """A learning rate that rises linearly from 0, then follows another schedule.
 
     Args:
         schedule: the other schedule, which begins when this one ends; or a number.

@@ -43,11 +43,11 @@ def train(
     verbose: int | str = "auto",
     **recipe,
 ) -> keras.callbacks.History:
-    """Train a network, with logs, backups and the best weights kept; started again, it goes on.
+    """Train a network, with logs, backups and the best weights kept; a run started again goes on.
 
     An epoch is `steps_per_epoch` steps, however many photographs there are. After each, the state is backed
-    up: a run that was killed, and is started again with the same arguments, goes on from there. In the folder
-    are then `log.csv`; `last.weights.h5`; with `validation`, `best.weights.h5`; `tensorboard/` if asked
+    up: a run that was killed, and is started again with the same arguments, goes on from there. The folder
+    then holds `log.csv`; `last.weights.h5`; with `validation`, `best.weights.h5`; `tensorboard/` if asked
     for; and, when all is done, `model.keras`.
 
     Args:
@@ -56,15 +56,14 @@ def train(
         folder: where to write.
         steps: how many steps, batches, to train; rounded up to epochs of equal length.
         steps_per_epoch: at most so many steps between two backups, and between two validations: 1,500 steps
-            of 1,000 are twice 750. Defaults to 1000.
+            become two epochs of 750. Defaults to 1000.
         optimizer: `"adamw"` or `"sgd"`, made by `make_optimizer`; or one of your own, its schedule and all.
             Defaults to `"adamw"`.
         loss: of both maps. Defaults to `StageLoss("caffe")` for `"sgd"`, to whose learning rate it belongs,
             else `StageLoss()`.
-        freeze_backbone_steps: so many steps more, before the others, in which the backbone keeps its weights
-            (all that comes before the first layer named `features_…` or `stage1_…`), with an optimizer and
-            a schedule of their own, `"constant"` in place of `"step"`, warmed up for half of them at most.
-            Defaults to 0.
+        freeze_backbone_steps: so many more steps, before the others, with a frozen backbone (all that comes
+            before the first layer named `features_…` or `stage1_…`). They have their own optimizer and
+            schedule, `"constant"` in place of `"step"`, and warm up for half of them at most. Defaults to 0.
         validation: folder of photographs and COCO labels, for `CocoEvaluation`. Defaults to none.
         validate: arguments of `CocoEvaluation`, such as `every`, `skeleton` or `input_size`, which defaults
             to the size of the data set's images.
@@ -155,7 +154,7 @@ def train(
         )
 
     if freeze_backbone_steps:
-        # Of so few steps `make_optimizer` may refuse a learning rate that steps, and a warm-up as long.
+        # For so few steps, `make_optimizer` may refuse the schedule "step" and the warm-up.
         short = dict(recipe)
         if short.get("schedule") == "step":
             short["schedule"] = "constant"
@@ -184,7 +183,7 @@ def _train_frozen(model: keras.Model, folder: Path, fit: Callable[[Path], object
 
 
 def _check_same_run(folder: Path, arguments: dict):
-    """Refuse to go on from the backup of a run whose schedule or weights were others."""
+    """Refuse to go on from the backup of a run with another schedule or network."""
     path = folder / _BEGUN_WITH
     if count_epochs(folder) and path.exists():
         before = json.loads(path.read_text())
@@ -218,7 +217,7 @@ def check_skeletons(model: keras.Model, dataset: "tf.data.Dataset"):
 
 
 def _save_whole(save: Callable[[Path], None], path: Path):
-    """Save under another name first: what has the name is complete."""
+    """Save under another name first, so that a file of this name is complete."""
     unfinished = path.with_name(f"unfinished_{path.name}")
     save(unfinished)
     os.replace(unfinished, path)
@@ -281,7 +280,7 @@ class _BestWeights(keras.callbacks.ModelCheckpoint):
 
 
 class _KeepAverage(keras.callbacks.Callback):
-    """Puts the averaged weights back after an early end, of which Keras keeps the others.
+    """Puts the averaged weights back after an early end, where Keras leaves the others.
 
     Comes before callbacks that then restore the best ones.
     """
