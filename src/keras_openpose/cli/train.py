@@ -1,7 +1,6 @@
 """`keras-openpose train`: train a network on COCO, or go on with a training that was interrupted."""
 
 import argparse
-import re
 import sys
 
 import keras
@@ -68,9 +67,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _unreadable(error: tf.errors.OpError) -> str:
     """What `coco_dataset` says of a damaged photograph, out of what TensorFlow makes of it."""
-    if said := re.search(r"assertion failed: \[(.*?)\] \[(.*)\]", error.message):
-        return " ".join(said.groups())
-    return error.message
+    _, _, said = error.message.partition("assertion failed: [")
+    return said.partition("]\n")[0] or error.message
 
 
 def _network(options: argparse.Namespace, problems: Problems) -> PoseEstimator:
