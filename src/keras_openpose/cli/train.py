@@ -14,7 +14,6 @@ from keras_openpose.data.skeleton_file import read_skeleton
 from keras_openpose.inference.forward import find_skeleton
 from keras_openpose.models import from_preset, openpose
 from keras_openpose.models.estimator import PoseEstimator
-from keras_openpose.training.optimizers import STAGE_MULTIPLIERS
 from keras_openpose.training.recipe import count_epochs, train
 
 _RECIPE = ("learning_rate", "schedule", "warmup_steps", "weight_decay", "clipnorm", "ema")
@@ -27,8 +26,6 @@ def run(options: argparse.Namespace) -> int:
     keras.config.set_dtype_policy(options.dtype or NEW_NETWORK["dtype"])
     model = _network(options, problems)
     recipe = {name: getattr(options, name) for name in _RECIPE if name in options}
-    if options.stage_multipliers:
-        recipe["multipliers"] = STAGE_MULTIPLIERS
     size = tuple(options.input_size)
     with problems.at(options.annotations, fatal=True):
         dataset = coco_dataset(
