@@ -7,7 +7,6 @@ import numpy as np
 from keras_openpose.skeletons import COCO_KEYPOINTS
 from keras_openpose.synthetic.poses import FOREARM, HIP, SHIN, SHOULDER, Bone, make_bones, sample_pose
 
-
 Place = tuple[str, np.ndarray]  # a bone, and an offset along its axes
 # The hull of some spheres: two make a tapered limb, more a trunk. Its material, how much nearer to the viewer
 # it is drawn than it is, places and radii of the spheres.
