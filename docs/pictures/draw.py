@@ -35,7 +35,7 @@ def thresholds():
         poses = ko.predict_poses(model, image, input_size=SIZE, min_score=min_score, min_peak_score=min_score)
         panel = ko.draw_poses(image, poses)
         text = f"min_score={min_score}: {len(poses)} people"
-        cv2.putText(panel, text, (8, 24), cv2.FONT_HERSHEY_DUPLEX, 0.7, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(panel, text, (8, 24), cv2.FONT_HERSHEY_DUPLEX, 0.7, (40, 40, 40), 1, cv2.LINE_AA)
         panels.append(panel)
     cv2.imwrite(str(FOLDER / "thresholds.png"), np.concatenate(panels, axis=1)[..., ::-1])
 

@@ -57,7 +57,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     except cv2.error:
         image = None
     if image is None:
-        raise ValueError(f"Not an image that OpenCV can read, or a damaged one: {path} ({data.size} bytes)")
+        raise ValueError(f"Not an image that OpenCV can read, or a damaged one ({data.size} bytes): {path}")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

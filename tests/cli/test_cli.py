@@ -232,7 +232,7 @@ def test_the_flags_are_arguments_of_the_functions_with_the_defaults_that_help_te
         (["detect", "a.jpg", "--model", "m", "--hands-file", "f"], "--hands-file needs --hands"),
         (["detect", "a.jpg", "--model", "m", "--hands", "--face-file", "f"], "--face-file needs --face"),
         (["detect", "a.jpg", "--model", "m", "--scales", "0"], "--scales: must be a number above 0"),
-        (["demo", "--seed", "5000000000"], "--seed: must be a whole number of at least 0 and at most 4"),
+        (["train", "--seed", "5000000000"], "--seed: must be a whole number of at least 0 and at most 4"),
         (["detect", "a.jpg", "--model", "m", "--input-size", "8", "9"], "a whole number of at least 16"),
         (["detect", "a.jpg", "--model", "m", "--sample-fraction", "-1"], "a number of at least 0"),
         (["detect", "--model", "m"], "PATH"),

@@ -86,7 +86,6 @@ def test_flags_reach_the_recipe(people, untrained, tmp_path, capsys, monkeypatch
     more = [
         "--optimizer",
         "sgd",
-        "--stage-multipliers",
         "--learning-rate",
         1e-5,
         "--schedule",
@@ -96,7 +95,6 @@ def test_flags_reach_the_recipe(people, untrained, tmp_path, capsys, monkeypatch
     ]
     assert run(capsys, *people, *flags(tmp_path, untrained), *more)[0] == 0
     assert seen["optimizer"] == "sgd"
-    assert seen["multipliers"] == ko.STAGE_MULTIPLIERS
     assert (seen["learning_rate"], seen["schedule"], seen["ema"]) == (1e-5, "step", 0.9)
     assert "clipnorm" not in seen  # `make_optimizer` knows its defaults
 

@@ -267,8 +267,6 @@ def _add_recipe(parser: argparse.ArgumentParser):
     add("--optimizer", choices=("adamw", "sgd"), default="adamw", help="(default: adamw)")
     freeze_help = "steps before, with it frozen (default: 0)"
     add("--freeze-backbone", type=_WHOLE, default=0, metavar="N", help=freeze_help)
-    multipliers_help = "with sgd, CMU's learning rates: biases twice, later stages four times as fast"
-    add("--stage-multipliers", action="store_true", help=multipliers_help)
     add("--tensorboard", action="store_true", help="write logs for TensorBoard too")
     group = parser.add_argument_group("optimizer", argument_default=argparse.SUPPRESS)
     add = group.add_argument
@@ -294,7 +292,6 @@ def _add_demo(commands):
     folder = "keras-openpose-demo"
     add("--output", metavar="DIR", default=folder, help=f"folder for the pictures (default: {folder})")
     add("--scenes", type=_COUNT, default=50, metavar="N", help="how many scenes (default: 50)")
-    add("--seed", type=_SEED, default=3, metavar="N", help="another number, other scenes (default: 3)")
 
 
 def _add_network(parser: argparse.ArgumentParser, add_new: Callable | None = None):

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import sys
 
 
@@ -31,7 +30,8 @@ class Problems:
 def _line(error: Exception, path) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"keras-openpose: {error.filename or path}: {error.strerror}"
-    reason = re.sub(f"(?<!Received): {re.escape(str(path))}", "", str(error))
+    # Most messages begin or end with the file.
+    reason = str(error).removeprefix(f"{path} ").removesuffix(f": {path}")
     if not isinstance(error, ConnectionError):  # of a download, which lists addresses line by line
         reason = " ".join(reason.split())
-    return f"keras-openpose: {path}: {reason.removeprefix(f'{path} ')}"
+    return f"keras-openpose: {path}: {reason}"

@@ -1,7 +1,6 @@
 """`keras-openpose train`: train a network on COCO, or go on with a training that was interrupted."""
 
 import argparse
-import re
 import sys
 
 import keras
@@ -16,7 +15,6 @@ from keras_openpose.inference.forward import find_skeleton
 from keras_openpose.models import from_preset, openpose
 from keras_openpose.models.estimator import PoseEstimator
 from keras_openpose.skeletons import Skeleton
-from keras_openpose.training.optimizers import STAGE_MULTIPLIERS
 from keras_openpose.training.recipe import count_epochs, train
 
 _RECIPE = ("learning_rate", "schedule", "warmup_steps", "weight_decay", "clipnorm", "ema")
@@ -29,8 +27,6 @@ def run(options: argparse.Namespace) -> int:
     keras.config.set_dtype_policy(options.dtype or NEW_DTYPE)
     model = _network(options, problems)
     recipe = {name: getattr(options, name) for name in _RECIPE if name in options}
-    if options.stage_multipliers:
-        recipe["multipliers"] = STAGE_MULTIPLIERS
     size = tuple(options.input_size)
     with problems.at(options.annotations, fatal=True):
         dataset = coco_dataset(
@@ -69,9 +65,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _unreadable(error: tf.errors.OpError) -> str:
     """What `coco_dataset` says of a damaged photograph, out of what TensorFlow makes of it."""
-    if said := re.search(r"assertion failed: \[(.*?)\] \[(.*)\]", error.message):
-        return " ".join(said.groups())
-    return error.message
+    _, _, said = error.message.partition("assertion failed: [")
+    return said.partition("]\n")[0] or error.message
 
 
 def _network(options: argparse.Namespace, problems: Problems) -> PoseEstimator:

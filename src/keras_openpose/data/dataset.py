@@ -316,7 +316,7 @@ def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Datas
         name = tf.gather(table.names, crop["photograph"])
         problem = ["Photograph cannot be read, or is not of the size that its labels say:", name]
         if on_error == "raise":
-            tf.debugging.Assert(False, problem)
+            tf.debugging.Assert(False, [tf.strings.join(problem, " ")])
         else:
             count = skipped.assign_add(1)
             tf.print("Left out.", *problem, "- so far", count, output_stream=sys.stderr)

@@ -85,7 +85,7 @@ def lightweight_openpose(
     channels = dict(sorted(map_channels(skeleton).items()))  # heatmaps before PAFs, as in the original
     images = keras.Input(input_shape, name="images")
     features = _features(_backbone(images))
-    last = _first_stage(features, channels, "stage1")
+    last = _first_stage(features, channels)
     maps = {kind: [last[kind]] for kind in channels}
     for stage in range(2, num_refinement_stages + 2):
         x = layers.Concatenate(name=f"stage{stage}_input")([features, *last.values()])
@@ -131,10 +131,10 @@ def _features(x):
     return conv_relu(x, _CHANNELS, 3, "features_conv4")
 
 
-def _first_stage(x, channels: dict[str, int], name: str):
+def _first_stage(x, channels: dict[str, int]):
     for n in (1, 2, 3):
-        x = conv_relu(x, _CHANNELS, 3, f"{name}_trunk_conv{n}")
-    return _heads(x, 512, channels, name)
+        x = conv_relu(x, _CHANNELS, 3, f"stage1_trunk_conv{n}")
+    return _heads(x, 512, channels, "stage1")
 
 
 def _refinement_stage(x, channels: dict[str, int], name: str):

@@ -38,7 +38,7 @@ def annotate(scene: Scene, image_id: int, first_id: int) -> list[dict]:
     """COCO annotations of the people of a scene, with ids from `first_id` on."""
     annotations = []
     for number, person in enumerate(scene.people, 1):
-        keypoints = _keypoints(scene, person, number)
+        keypoints, mask = _keypoints(scene, person, number), (scene.owners == number).view(np.uint8)
         annotations.append(
             {
                 "id": first_id + number - 1,
@@ -47,7 +47,9 @@ def annotate(scene: Scene, image_id: int, first_id: int) -> list[dict]:
                 "iscrowd": 0,
                 "keypoints": keypoints.ravel().tolist(),
                 "num_keypoints": int(np.count_nonzero(keypoints[:, 2])),
-                **_silhouette((scene.owners == number).view(np.uint8)),
+                "area": float(cv2.countNonZero(mask)),
+                "bbox": [float(value) for value in cv2.boundingRect(mask)],
+                "segmentation": _polygons(mask),
             }
         )
     return annotations
@@ -60,23 +62,14 @@ def _keypoints(scene: Scene, person: Person, number: int) -> np.ndarray:
     another person hides the keypoint; 0 outside the image. Nose, eyes and ears on the far side of the head
     are 0 as well, since COCO's annotators leave them out.
     """
-    places, depths = np.split(person.keypoints(), [2], axis=1)
-    depths = depths[:, 0]
+    points = person.keypoints()
+    places, depths = points[:, :2], points[:, 2]
     inside, rows, columns = locate(places, scene.owners.shape)
     hidden = (scene.owners[rows, columns] != number) | (scene.depths[rows, columns] > depths + _BEHIND)
     far = _FACE & (depths < person.bones["head"].origin[2] - _FAR_SIDE)
     visibility = np.where(inside & ~far, 2 - hidden, 0)
     keypoints = np.column_stack([places.round(2), visibility])
     return np.where(visibility[:, None] > 0, keypoints, 0.0)
-
-
-def _silhouette(mask: np.ndarray) -> dict:
-    """Area, box and outline of the pixels that show the person."""
-    return {
-        "area": float(cv2.countNonZero(mask)),
-        "bbox": [float(value) for value in cv2.boundingRect(mask)],
-        "segmentation": _polygons(mask),
-    }
 
 
 def _polygons(mask: np.ndarray) -> list[list[float]]:

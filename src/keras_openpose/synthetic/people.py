@@ -5,24 +5,12 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_openpose.skeletons import COCO_KEYPOINTS
-from keras_openpose.synthetic.poses import (
-    FOREARM,
-    HALF_HIPS,
-    HALF_SHOULDERS,
-    SHIN,
-    Bone,
-    make_bones,
-    sample_pose,
-)
+from keras_openpose.synthetic.poses import FOREARM, HIP, SHIN, SHOULDER, Bone, make_bones, sample_pose
 
-
-class Solid(NamedTuple):
-    """The hull of some spheres: two make a tapered limb, more a trunk."""
-
-    material: str
-    lift: float  # how much nearer to the viewer it is drawn than it is
-    spheres: list[tuple[str, np.ndarray]]  # bone, and offset along its axes
-    radii: np.ndarray  # (spheres,)
+Place = tuple[str, np.ndarray]  # a bone, and an offset along its axes
+# The hull of some spheres: two make a tapered limb, more a trunk. Its material, how much nearer to the viewer
+# it is drawn than it is, places and radii of the spheres.
+Solid = tuple[str, float, list[Place], np.ndarray]
 
 
 def _both(material: str, *spheres: tuple, lift: float = 0) -> list[Solid]:
@@ -37,10 +25,10 @@ def _across(material: str, *spheres: tuple) -> list[Solid]:
 
 def _solid(material: str, lift: float, spheres: tuple, sides: list[str]) -> Solid:
     places = [_on_side(bone, offset, side) for side in sides for bone, *offset, _ in spheres]
-    return Solid(material, lift, places, np.array([radius for *_, radius in spheres] * len(sides)))
+    return material, lift, places, np.array([radius for *_, radius in spheres] * len(sides))
 
 
-def _on_side(bone: str, offset: list[float], side: str) -> tuple[str, np.ndarray]:
+def _on_side(bone: str, offset: list[float], side: str) -> Place:
     """The place on the person's left or right that corresponds to a place on the left."""
     name = bone if bone in ("pelvis", "chest", "head") else f"{side}_{bone}"
     return name, np.array(offset) * (-1 if side == "right" else 1, 1, 1)
@@ -66,7 +54,7 @@ _BODY = [
     *_across("nose", ("head", 0, -0.002, 0.056, 0.0054), ("head", 0.003, 0.015, 0.062, 0.0081)),
     *_across("lips", ("head", 0.014, 0.038, 0.043, 0.0052)),
     *_across("hair", ("head", 0.006, -0.032, -0.020, 0.054), ("head", 0.009, 0.004, -0.033, 0.045)),
-    *_across("fringe", ("head", 0.026, -0.050, 0.028, 0.020), ("head", 0.013, -0.060, 0.009, 0.024)),
+    *_across("hair", ("head", 0.026, -0.050, 0.028, 0.020), ("head", 0.013, -0.060, 0.009, 0.024)),
     *_across("long hair", ("head", 0.022, -0.024, -0.024, 0.050), ("head", 0.041, 0.118, -0.037, 0.032)),
 ]
 
@@ -74,10 +62,10 @@ _JOINTS = {
     "nose": ("head", (0, 0.015, 0.058)),
     "eye": ("head", (0.023, -0.004, 0.050)),
     "ear": ("head", (0.055, 0.002, -0.006)),
-    "shoulder": ("chest", (HALF_SHOULDERS, 0.02, 0)),
+    "shoulder": ("chest", (SHOULDER, 0.02, 0)),
     "elbow": ("forearm", (0, 0, 0)),
     "wrist": ("forearm", (0, FOREARM, 0)),
-    "hip": ("pelvis", (HALF_HIPS, 0, 0)),
+    "hip": ("pelvis", (HIP, 0, 0)),
     "knee": ("shin", (0, 0, 0)),
     "ankle": ("shin", (0, SHIN, 0)),
 }
@@ -97,9 +85,9 @@ class Person(NamedTuple):
     position: np.ndarray  # (2,), the pixel of the middle of the pelvis
     girth: float = 1.0  # factor of the radii, but not of those of the head
 
-    def place(self, spheres: list[tuple[str, np.ndarray]]) -> np.ndarray:
-        """Points at these offsets along bones: x and y in pixels, z in body heights, `(points, 3)`."""
-        points = np.array([self.bones[bone].place(offset) for bone, offset in spheres])
+    def place(self, places: list[Place]) -> np.ndarray:
+        """Points on the bones: x and y in pixels, z in body heights, `(points, 3)`."""
+        points = np.array([self.bones[bone].place(offset) for bone, offset in places])
         return np.column_stack([self.position + self.height * points[:, :2], points[:, 2]])
 
     def keypoints(self) -> np.ndarray:
@@ -109,11 +97,11 @@ class Person(NamedTuple):
     def solids(self) -> list[tuple[float, str, np.ndarray, np.ndarray]]:
         """What is seen, from back to front: depth, material, centers `(spheres, 2)` and radii in pixels."""
         rows = []
-        for solid in _BODY:
-            girth = 1 if solid.spheres[0][0] == "head" else self.girth
-            places, radii = self.place(solid.spheres), self.height * girth * solid.radii
-            depth = places[:, 2].mean()
-            rows.append((depth + solid.lift, depth, solid.material, places[:, :2], radii))
+        for material, lift, spheres, radii in _BODY:
+            girth = 1 if spheres[0][0] == "head" else self.girth
+            points = self.place(spheres)
+            depth = points[:, 2].mean()
+            rows.append((depth + lift, depth, material, points[:, :2], self.height * girth * radii))
         rows.sort(key=lambda row: row[0])
         return [row for _, *row in rows if row[1] in self.colors]
 
@@ -139,8 +127,6 @@ def sample_colors(rng: np.random.Generator) -> dict[str, tuple]:
         "shoes": shoes,
     }
     colors["cuffs"] = colors["sleeves"] if rng.random() < 0.6 else skin
-    if rng.random() < 0.6:
-        colors["fringe"] = hair
     if rng.random() < 0.3:
         colors["long hair"] = hair
     return colors

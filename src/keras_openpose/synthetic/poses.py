@@ -10,22 +10,18 @@ import cv2
 import numpy as np
 
 # After the segment lengths of Drillis and Contini (1966): shoulder line at 0.81, hip at 0.52, knee at 0.28
-# and ankle at 0.04 of the height. The half-widths are those of the joints.
-HALF_SHOULDERS, HALF_HIPS, FOREARM, SHIN = 0.100, 0.056, 0.140, 0.235
+# and ankle at 0.04 of the height. SHOULDER and HIP are half-widths.
+SHOULDER, HIP, FOREARM, SHIN = 0.100, 0.056, 0.140, 0.235
 _TORSO, _UPPER_ARM, _THIGH = 0.29, 0.165, 0.245
-_SHOULDERS, _HEAD = 0.02, -0.112  # below the upper end of the chest
+_SHOULDER_LINE, _HEAD = 0.02, -0.112  # below the upper end of the chest
 _X, _Y, _Z = np.eye(3)
 
 
 class Bone(NamedTuple):
-    """A place in space and the directions of a part of the body.
-
-    The columns of `axes` point to the person's left, along the bone (down, for pelvis, chest and head) and
-    to the front.
-    """
+    """A place in space and the directions of a part of the body."""
 
     origin: np.ndarray  # (3,)
-    axes: np.ndarray  # (3, 3)
+    axes: np.ndarray  # (3, 3), columns: to the person's left, along the bone (down), to the front
 
     def place(self, offset: tuple[float, float, float]) -> np.ndarray:
         """The point in space at this offset along the axes."""
@@ -56,8 +52,8 @@ def make_bones(pose: Pose, camera_pitch: float = 0) -> dict[str, Bone]:
     bones = {"pelvis": Bone(np.zeros(3), body), "chest": Bone(-_TORSO * chest[:, 1], chest)}
     bones["head"] = Bone(bones["chest"].place((0, _HEAD, 0.01)), head)
     for number, (side, out) in enumerate((("left", 1), ("right", -1))):
-        shoulder = bones["chest"].place((out * HALF_SHOULDERS, _SHOULDERS, 0))
-        hip = bones["pelvis"].place((out * HALF_HIPS, 0, 0))
+        shoulder = bones["chest"].place((out * SHOULDER, _SHOULDER_LINE, 0))
+        hip = bones["pelvis"].place((out * HIP, 0, 0))
         for root, trunk, upper, length, lower, angles, knee in (
             (shoulder, chest, "upper_arm", _UPPER_ARM, "forearm", pose.arms, 1),
             (hip, body, "thigh", _THIGH, "shin", pose.legs, -1),  # a knee bends backward
@@ -83,32 +79,26 @@ _STANCES = {
     "legs apart": (2, (-5, 15), (_APART, _APART)),
     "walking": (6, (-2, 10), (((15, 35), (0, 6), (0, 18)), ((-30, -10), (0, 6), (8, 45)))),
     "running": (2, (5, 25), (((40, 80), (0, 10), (40, 95)), ((-35, -5), (0, 8), (35, 105)))),
-    "kicking": (1, (-20, 10), (((45, 95), (0, 15), (0, 50)), _STRAIGHT)),
     "bending": (2, (35, 95), (((-10, 25), (2, 14), (0, 35)), ((-10, 15), (2, 14), (0, 20)))),
     "squatting": (1, (10, 40), (((85, 120), (5, 30), (105, 140)), ((85, 120), (5, 30), (105, 140)))),
-    "kneeling": (1, (-5, 20), (((70, 95), (2, 12), (80, 105)), ((-15, 5), (2, 10), (80, 105)))),
 }
 # How often each occurs, and ranges of the angles of an arm.
 _GESTURES = {
     "hanging": (9, (-15, 18), (4, 16), (5, 35), (-20, 40)),
-    "swung forward": (2, (20, 50), (2, 12), (10, 70), (0, 35)),
-    "swung back": (2, (-45, -15), (4, 15), (5, 50), (0, 30)),
     "reaching": (3, (50, 110), (0, 25), (0, 50), (-20, 50)),
     "raised": (3, (140, 185), (5, 40), (0, 50), (-30, 30)),
     "spread": (3, (-10, 25), (60, 110), (0, 40), (-60, 30)),
     "waving": (2, (-10, 25), (55, 110), (65, 125), (-115, -65)),
     "on the hip": (2, (-25, 5), (35, 55), (80, 105), (70, 100)),
-    "folded": (2, (12, 45), (2, 20), (85, 115), (35, 70)),
 }
 _HEADINGS = (0, 0, 0, 0, 180, 180, 90, 90, -90, -90)
 
 
 def sample_pose(rng: np.random.Generator) -> Pose:
     """A random pose."""
-    bend, legs = _one_of(rng, _STANCES)
+    (bend, legs), arm, other = (_one_of(rng, table) for table in (_STANCES, _GESTURES, _GESTURES))
     bend = rng.uniform(*bend)
     legs = [[rng.uniform(*angle) for angle in leg] + [0] for leg in legs]
-    arm, other = _one_of(rng, _GESTURES), _one_of(rng, _GESTURES)
     arms = (arm, arm if rng.random() < 0.5 else other)
     return Pose(
         heading=rng.choice(_HEADINGS) + 25 * rng.standard_normal(),

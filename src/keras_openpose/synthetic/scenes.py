@@ -69,22 +69,17 @@ def _find_room(
     middle, lowest = keypoints[:, 0].mean(), keypoints[:, 1].max()
     upper_part = np.sort(keypoints[:, 1])[int(_SHARE_ABOVE * len(keypoints))]
     y = min(ground - lowest, size[0] - 1 - upper_part)
-    boxes = [_box(other) for other in nearer]
+    others = [(other.keypoints()[:, :2], 0.05 * other.height) for other in nearer]  # half a limb's width
     enough, best, best_share = rng.uniform(0.45, 0.95), [], _LEAST_SHARE if nearer else 0
     for place in (*rng.random(_ATTEMPTS), 0.5):
         position = np.array([place * size[1] - middle, y])
         places = keypoints + position
         seen, _, _ = locate(places, size)
-        for low, high in boxes:
-            seen &= ~((places > low) & (places < high)).all(1)
+        for other, margin in others:
+            behind = (places > other.min(0) - margin) & (places < other.max(0) + margin)
+            seen &= ~behind.all(1)
         if best_share <= seen.mean():
             best, best_share = [person._replace(position=position)], seen.mean()
         if best_share >= enough:
             break
     return best
-
-
-def _box(person: Person) -> tuple[np.ndarray, np.ndarray]:
-    """The corners around a person's keypoints, and as far beyond as limbs are thick."""
-    places, margin = person.keypoints()[:, :2], 0.05 * person.height
-    return places.min(0) - margin, places.max(0) + margin

@@ -28,7 +28,7 @@ def load_keras_file(model: keras.Model, path: str | os.PathLike):
     if not os.path.isfile(path):
         raise FileNotFoundError(f"No such weight file: {path}")
     if not path.endswith((".weights.h5", ".keras")):
-        raise ValueError(f"A weight file must end in .weights.h5 or .keras. Received: {path}")
+        raise ValueError(f"A weight file must end in .weights.h5 or .keras. Received: {path}.")
     try:
         with _open(path) as weights:
             found = _count(weights)
