@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from keras_openpose.data.coco import read_labels, sort_people
 from keras_openpose.images import read_image
-from keras_openpose.inference.forward import find_skeleton, forward_pass
+from keras_openpose.inference.forward import Network, find_skeleton, forward_pass
 from keras_openpose.inference.predict import check_prediction, predict_poses
 from keras_openpose.output.people_json import poses_to_coco
 from keras_openpose.output.visualization import draw_poses
@@ -31,7 +31,7 @@ FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl
 
 
 def evaluate_coco(
-    model: keras.Model,
+    model: Network,
     images: str | os.PathLike,
     annotations: str | os.PathLike,
     *,

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import overload
 
 import cv2
 import numpy as np
@@ -20,6 +21,28 @@ __all__ = ["synthetic_people"]
 _LEAST_SIDE = 64  # pixels; in smaller images people would be less than 27 tall
 
 
+@overload
+def synthetic_people(
+    count: int,
+    *,
+    size: tuple[int, int] = ...,
+    people: tuple[int, int] = ...,
+    seed: int = ...,
+    folder: None = ...,
+    split: str = ...,
+    progress: bool = ...,
+) -> tuple[np.ndarray, dict]: ...
+@overload
+def synthetic_people(
+    count: int,
+    *,
+    size: tuple[int, int] = ...,
+    people: tuple[int, int] = ...,
+    seed: int = ...,
+    folder: str | os.PathLike,
+    split: str = ...,
+    progress: bool = ...,
+) -> tuple[Path, Path]: ...
 def synthetic_people(
     count: int,
     *,

@@ -1,5 +1,6 @@
 """People: bodies, clothes and keypoints on the bones."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ def _solid(material: str, lift: float, spheres: tuple, sides: list[str]) -> Soli
     return material, lift, places, np.array([radius for *_, radius in spheres] * len(sides))
 
 
-def _on_side(bone: str, offset: list[float], side: str) -> Place:
+def _on_side(bone: str, offset: Sequence[float], side: str) -> Place:
     """The place on the person's left or right that corresponds to a place on the left."""
     name = bone if bone in ("pelvis", "chest", "head") else f"{side}_{bone}"
     return name, np.array(offset) * (-1 if side == "right" else 1, 1, 1)
@@ -101,9 +102,11 @@ class Person(NamedTuple):
             girth = 1 if spheres[0][0] == "head" else self.girth
             points = self.place(spheres)
             depth = points[:, 2].mean()
-            rows.append((depth + lift, depth, material, points[:, :2], self.height * girth * radii))
+            if material in self.colors:
+                solid = depth, material, points[:, :2], self.height * girth * radii
+                rows.append((depth + lift, solid))
         rows.sort(key=lambda row: row[0])
-        return [row for _, *row in rows if row[1] in self.colors]
+        return [solid for _, solid in rows]
 
 
 def sample_person(rng: np.random.Generator, height: float, camera_pitch: float) -> Person:
@@ -116,7 +119,7 @@ def sample_colors(rng: np.random.Generator) -> dict[str, tuple]:
     """Skin, hair and clothes: RGB of each material."""
     skin, hair = (tones[rng.integers(len(tones))] for tones in (_SKIN_TONES, _HAIR_TONES))
     shirt, trousers, shoes = (tuple(random_color(rng)) for _ in range(3))
-    colors = {"eyes": (214, 212, 209), "irises": (36, 24, 16), "skin": skin, "hair": hair}
+    colors: dict[str, tuple] = {"eyes": (214, 212, 209), "irises": (36, 24, 16), "skin": skin, "hair": hair}
     colors |= {
         "nose": tuple(0.82 * c for c in skin),
         "lips": (0.80 * skin[0], 0.58 * skin[1], 0.56 * skin[2]),

@@ -23,7 +23,7 @@ class Bone(NamedTuple):
     origin: np.ndarray  # (3,)
     axes: np.ndarray  # (3, 3), columns: to the person's left, along the bone (down), to the front
 
-    def place(self, offset: tuple[float, float, float]) -> np.ndarray:
+    def place(self, offset: np.ndarray | tuple[float, float, float]) -> np.ndarray:
         """The point in space at this offset along the axes."""
         return self.origin + self.axes @ offset
 
@@ -111,7 +111,7 @@ def sample_pose(rng: np.random.Generator) -> Pose:
     )
 
 
-def _one_of(rng: np.random.Generator, table: dict[str, tuple]) -> tuple:
+def _one_of(rng: np.random.Generator, table: dict[str, tuple]) -> list:
     """A random row of a table whose rows begin with how often they occur."""
     rows = [row for share, *row in table.values() for _ in range(share)]
     return rows[rng.integers(len(rows))]

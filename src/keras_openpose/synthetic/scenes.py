@@ -34,7 +34,8 @@ def sample_scene(rng: np.random.Generator, size: tuple[int, int], people: tuple[
     horizon, camera_height = size[0] * rng.uniform(0.08, 0.35), rng.uniform(0.85, 1.15)
     floor = horizon + rng.uniform(0.3, 0.9) * camera_height * _SMALLEST * min(size)  # behind all feet
     background = paint_background(rng, (FINE * size[0], FINE * size[1]), round(FINE * floor))
-    camera_pitch, crowd = rng.uniform(0, 20), []
+    camera_pitch = rng.uniform(0, 20)
+    crowd: list[Person] = []
     for height in heights:
         person = sample_person(rng, height, camera_pitch)
         crowd += _find_room(rng, person, crowd, horizon + camera_height * height, size)
