@@ -35,6 +35,14 @@ GRID = {
 LEAST_GAIN = 0.05  # of AP; less is chance
 
 
+def choose_photographs(labels: Path, count: int) -> COCO:
+    """The labels of so many photographs of people, evenly chosen."""
+    truth = COCO(str(labels))
+    labeled = sorted({person["image_id"] for person in truth.anns.values() if person["num_keypoints"]})
+    truth.imgs = {n: truth.imgs[n] for n in labeled[:: max(1, len(labeled) // count)]}
+    return truth
+
+
 def keep_maps(model, images: Path, truth: COCO, folder: Path, look: dict) -> dict[int, Path]:
     """Files of the maps by image id; those that are there are not computed again."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,9 +77,7 @@ def main():
     parser.add_argument("--scales", type=float, nargs="+", default=[1.0])
     parser.add_argument("--flip", action="store_true")
     arguments = parser.parse_args()
-    truth = COCO(str(arguments.labels))
-    labeled = sorted({person["image_id"] for person in truth.anns.values() if person["num_keypoints"]})
-    truth.imgs = {n: truth.imgs[n] for n in labeled[:: max(1, len(labeled) // arguments.count)]}
+    truth = choose_photographs(arguments.labels, arguments.count)
     model = keras.models.load_model(arguments.model, compile=False) if arguments.model else ko.from_preset()
     look = {"size": tuple(arguments.input_size), "scales": arguments.scales, "flip": arguments.flip}
     files = keep_maps(model, arguments.images, truth, arguments.maps, look)
