@@ -3,8 +3,8 @@
     python benchmarks/lost_people.py IMAGES LABELS --maps FOLDER [--model mine.keras] [--count 500]
 
 Runs the network once on every photograph and keeps the maps in FOLDER, which `tune.py` can share. A person is
-found if some pose has an OKS of at least 0.5. Of the others, the reason is the first that holds: found without
-the score rules; six of ten keypoints have a peak near them; or have one that is too low; or have none.
+found if some pose has an OKS of at least 0.5. For the others the first reason that holds counts: found
+without the score rules; six of ten keypoints have a peak near them; or have one that is too low; or none.
 """
 
 import argparse
