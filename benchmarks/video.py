@@ -2,8 +2,8 @@
 
     python benchmarks/video.py [--frames 96] [--repeats 3]
 
-A drawn video of 640×480 in MPEG-4; the network is `compact_openpose` with the weights for synthetic people, in
-256×320, in batches of 8; what is found is drawn and written as a video again. Both ways in turns. Prints the
+A synthetic video of 640×480 in MPEG-4; the network is `compact_openpose` with weights for synthetic people,
+in 256×320, in batches of 8. The people found are drawn and written as a video. Both ways in turns. Prints the
 seconds of each part alone, of the parts one after the other, of `predict_video`, and the ratio.
 """
 

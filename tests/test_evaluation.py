@@ -162,7 +162,7 @@ def test_labels_given_as_predictions_are_100_percent_by_cocos_own_sigmas(tmp_pat
 
 
 def test_people_found_not_quite_where_they_are_get_the_figures_of_pycocotools(drawn_labels):
-    """Beside them: crowds, keypoints that nobody labeled, a false positive, a person twice, and one not found."""
+    """Beside them: crowds, keypoints that nobody labeled, false positives, a person twice, one not found."""
     random, found = np.random.default_rng(0), []
     for row in json.loads(drawn_labels.read_text())["annotations"][1:]:
         keypoints = np.reshape(row["keypoints"], (17, 3)).astype(float)

@@ -1,4 +1,4 @@
-"""Decoding: hand arithmetic on small maps, synthetic people that must come back, bodies hard to put together."""
+"""Decoding: hand arithmetic on small maps, synthetic people that must come back, bodies hard to join."""
 
 import time
 import tracemalloc
