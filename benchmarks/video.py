@@ -2,8 +2,8 @@
 
     python benchmarks/video.py [--frames 96] [--repeats 3]
 
-A drawn video of 640×480 in MPEG-4; the network is `compact_openpose` with the weights for drawn people, in
-256×320, in batches of 8; what is found is drawn and written as a video again. Both ways in turns. Prints the
+A synthetic video of 640×480 in MPEG-4; the network is `compact_openpose` with weights for synthetic people,
+in 256×320, in batches of 8. The people found are drawn and written as a video. Both ways in turns. Prints the
 seconds of each part alone, of the parts one after the other, of `predict_video`, and the ratio.
 """
 
@@ -23,7 +23,7 @@ SIZE, BATCH = (256, 320), 8
 
 
 def drawn_video(path: Path, count: int):
-    """Scenes of drawn people that move to the right."""
+    """Scenes of synthetic people that move to the right."""
     scenes, _ = synthetic_people(4, size=(480, 640), progress=False)
     frames = (np.roll(scenes[n // 24 % len(scenes)], 4 * (n % 24), axis=1) for n in range(count))
     write_video(path, frames, fps=25)

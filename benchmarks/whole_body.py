@@ -3,7 +3,7 @@
     python benchmarks/whole_body.py [--repeats 5]
 
 The networks are `body_25`, `hand_openpose` and `face_openpose` with random weights, crops of 368×368 in
-batches of 8. Random weights find nobody: the body network runs, and then gives maps of ten drawn people
+batches of 8. Random weights find nobody: the body network runs, and then gives maps of ten synthetic people
 instead of its own, of whom seven show their arms and seven their faces, twenty-one crops.
 `predict_whole_body` and the forward passes on batches of those shapes take turns. Prints the seconds of both
 by the clock and of the processor, which other work on the machine hardly changes, and the median ratios.

@@ -1,4 +1,4 @@
-"""What the test modules share: the real data beside the checkout, a trained network, drawn people."""
+"""What the test modules share: the real data beside the checkout, a trained network, synthetic people."""
 
 import json
 import os
@@ -121,7 +121,7 @@ def photograph_arms():
 
 @pytest.fixture(scope="session")
 def coco_folder(tmp_path_factory):
-    """A few drawn people as a COCO folder: photographs and labels."""
+    """A few synthetic people as a COCO folder: photographs and labels."""
     folder = tmp_path_factory.mktemp("coco")
     return ko.synthetic_people(4, size=(96, 128), people=(1, 2), folder=folder, progress=False)
 

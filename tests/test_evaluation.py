@@ -94,10 +94,10 @@ def test_photographs_without_detections_count(folder, arm, arm_model):
     assert figures["AP"] == pytest.approx(100 * 51 / 101)
 
 
-def test_a_ghost_on_an_empty_photograph_costs(folder, arm, arm_model):
+def test_a_false_positive_on_an_empty_photograph_costs(folder, arm, arm_model):
     images, labels = folder(seen_as_labeled(ONE, brightness=0.8), ([OTHER], [], 1))
     everything = evaluate_coco(arm_model, images, labels, skeleton=arm, **PREDICT)
-    # The ghost is brighter, so it ranks first: one of two detections is right at every recall.
+    # The false positive is brighter, so it ranks first: one of two detections is right at every recall.
     assert everything["AP"] == pytest.approx(50)
     assert everything["AR"] == pytest.approx(100)
     with_people = evaluate_coco(arm_model, images, labels, skeleton=arm, image_ids=[1], **PREDICT)
@@ -156,13 +156,13 @@ def test_labels_given_as_predictions_are_100_percent_by_cocos_own_sigmas(tmp_pat
     path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [category]}))
     figures = coco_figures(load(path), found, range(11))
     assert figures == dict.fromkeys(FIGURES, pytest.approx(100))
-    ghost = {**found[0], "image_id": 10, "score": 99}  # on the photograph that shows no one
-    assert coco_figures(load(path), [*found, ghost], range(11))["AP"] < 97
+    false_positive = {**found[0], "image_id": 10, "score": 99}  # on the photograph that shows no one
+    assert coco_figures(load(path), [*found, false_positive], range(11))["AP"] < 97
     assert coco_figures(load(path), found[:10], range(11))["AR"] == pytest.approx(50)
 
 
 def test_people_found_not_quite_where_they_are_get_the_figures_of_pycocotools(drawn_labels):
-    """Beside them: crowds, keypoints that nobody labeled, a ghost, a person twice, and one not found."""
+    """Beside them: crowds, keypoints that nobody labeled, false positives, a person twice, one not found."""
     random, found = np.random.default_rng(0), []
     for row in json.loads(drawn_labels.read_text())["annotations"][1:]:
         keypoints = np.reshape(row["keypoints"], (17, 3)).astype(float)
@@ -494,7 +494,7 @@ def with_people(coco):
     ("options", "bar"),
     [
         pytest.param({}, 16.0, id="one scale"),
-        # At one scale it is 25.1, without the second look 32.3 (docs/benchmarks.md).
+        # At one scale it is 25.1, without refinement 32.3 (docs/benchmarks.md).
         pytest.param({"scales": (1, 2), "flip": True, "refine": True}, 33.0, id="two, mirrored, refined"),
     ],
 )
@@ -517,20 +517,20 @@ def test_the_trained_network_reaches_its_bar_and_coco_score_agrees(
 
 @pytest.mark.shared
 @pytest.mark.slow
-def test_all_photographs_count_and_find_no_more_ghosts_than_the_plain_grouping(mobilenet, coco, tmp_path):
-    """A ghost is a person found whose OKS with everyone labeled is below 0.1."""
-    ghosts = []
+def test_all_photographs_count_with_no_more_false_positives_than_plain_grouping(mobilenet, coco, tmp_path):
+    """A false positive is a person found whose OKS with everyone labeled is below 0.1."""
+    counts = []
     for plain in ({}, {"peak_weight": 0, "merge_distance": 0, "min_keypoints": 3, "min_peak_score": 0}):
         results = tmp_path / "results.json"
         figures = evaluate_coco(
             mobilenet, *coco, input_size=(368, 432), results=results, verbose=False, **plain
         )
         assert figures == pytest.approx(coco_score.score(coco[1], results))
-        ghosts.append(count_ghosts(coco[1], json.loads(results.read_text())))
-    assert ghosts[0] <= ghosts[1]
+        counts.append(count_false_positives(coco[1], json.loads(results.read_text())))
+    assert counts[0] <= counts[1]
 
 
-def count_ghosts(labels, found):
+def count_false_positives(labels, found):
     sigmas = np.array([COCO_18.sigmas[COCO_18.keypoints.index(name)] for name in COCO_KEYPOINTS])
     labeled = {}
     for row in json.loads(labels.read_text())["annotations"]:

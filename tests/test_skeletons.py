@@ -194,11 +194,11 @@ WRONG = {
     ),
     "a keypoint that stands twice": (
         {"keypoints": ["left", "left", "tip"]},
-        r"every member of `keypoints` must stand once. Twice: \['left'\]",
+        r"every member of `keypoints` must be unique. Twice: \['left'\]",
     ),
     "a limb that stands twice": (
         {"limbs": [("left", "tip"), ("left", "tip")]},
-        r"every member of `limbs` must stand once. Twice: \[\('left', 'tip'\)\]",
+        r"every member of `limbs` must be unique. Twice: \[\('left', 'tip'\)\]",
     ),
     "an unknown limb name": (
         {"limbs": [("left", "toe")]},

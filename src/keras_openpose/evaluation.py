@@ -69,7 +69,7 @@ def evaluate_coco(
             category or several; `image_ids` holds an id that the file lacks, or a photograph cannot be read
             or is not of the size that its labels say.
         TypeError: there is no such argument.
-        OSError: a photograph is missing, or `results` cannot be written; said before any is looked at.
+        OSError: a photograph is missing, or `results` cannot be written; raised before the work.
 
     Example:
         ```python
@@ -88,7 +88,7 @@ def evaluate_coco(
     _warn_of_lacking(truth, category, skeleton, annotations)
     ids, found = list(photographs), []
     with contextlib.ExitStack() as stack:
-        # First, as a file that cannot be written is to be known before all the work.
+        # First, so that a file that cannot be written raises before the work.
         file = stack.enter_context(write_whole(results)) if results is not None else None
         progress = stack.enter_context(
             tqdm(total=len(ids), desc="Evaluating", unit="image", disable=not verbose)
@@ -129,7 +129,7 @@ class CocoEvaluation(keras.callbacks.Callback):
     Raises:
         ValueError: `every` or `pictures` is less than 1.
         TypeError: an argument is none of these.
-        FileNotFoundError: `images` or `annotations` is not there; said before the training begins.
+        FileNotFoundError: `images` or `annotations` does not exist; raised before training.
 
     Example:
         ```python
@@ -173,7 +173,7 @@ class CocoEvaluation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Evaluates, and adds the figures to the logs."""
-        last = (self.params or {}).get("epochs")  # which loops other than `fit` need not tell
+        last = (self.params or {}).get("epochs")  # loops other than `fit` need not set it
         if (epoch + 1) % self.every and epoch + 1 != last:
             return
         figures = evaluate_coco(self.model, self.images, self.annotations, **self.evaluate)
@@ -216,7 +216,7 @@ def coco_figures(
     """
     from pycocotools.cocoeval import COCOeval  # 0.3 s, which few who import the package need
 
-    if not found:  # which pycocotools does not take; nothing found is nothing right
+    if not found:  # pycocotools takes no empty list
         return dict.fromkeys(FIGURES, 0.0)
     category = truth.cats[found[0]["category_id"]]
     with contextlib.redirect_stdout(io.StringIO()):
@@ -250,7 +250,7 @@ def _look_up(images, annotations, image_ids) -> tuple["COCO", dict, dict[int, Pa
 
 
 def _read_photograph(path: Path, record: dict) -> np.ndarray:
-    """A photograph, of the size that its labels say: of another, all keypoints would be elsewhere."""
+    """A photograph of the size that its labels say; with another, all keypoints would be elsewhere."""
     image = read_image(path)
     height, width = record.get("height"), record.get("width")
     if (
@@ -266,7 +266,7 @@ def _read_photograph(path: Path, record: dict) -> np.ndarray:
 
 
 def _warn_of_lacking(truth: "COCO", category: dict, skeleton: Skeleton, annotations):
-    """Warn of keypoints that someone's labels have, and that the network cannot find."""
+    """Warn of labeled keypoints that the network cannot find."""
     labeled = np.any([person["keypoints"][2::3] > 0 for person in truth.anns.values()], axis=0)
     names = [name for name, some in zip(category["keypoints"], labeled, strict=True) if some]
     lacking = [f"`{name}`" for name in names if name not in skeleton.keypoints]
@@ -284,18 +284,18 @@ def _read_truth(path: str | os.PathLike) -> tuple["COCO", dict]:
 
     labels = read_labels(path)
     category = _keypoint_category(labels, path)
-    # Of a part of a file's images, all labels may still be there.
+    # A file of a part of the images may still have all labels.
     known = {record["id"] for record in labels["images"]} | {None}
     labels["annotations"] = [person for person in labels["annotations"] if person.get("image_id") in known]
     for person in labels["annotations"]:
-        person.pop("segmentation", None)  # which does not count
+        person.pop("segmentation", None)  # not needed
     people, problems = sort_people(labels, path, {category["id"]: category["keypoints"]})
     if problems:
         raise ValueError(next(iter(problems.values())))
     labels["annotations"] = [person for group in people.values() for person in group]
     for number, person in enumerate(labels["annotations"], 1):
         person["id"] = number  # pycocotools takes 0 for nobody
-        # What it needs, and files of other tools lack.
+        # pycocotools needs these; files of other tools lack them.
         person.setdefault("iscrowd", 0)
         if len(person["keypoints"]) != 3 * len(category["keypoints"]):  # of a crowd
             person["keypoints"] = np.zeros(3 * len(category["keypoints"]), np.float32)

@@ -17,7 +17,7 @@ from keras_openpose.inference.predict import Photograph, load_photograph
 from keras_openpose.inference.runtimes import CARD, SAVED_MODEL_CARD
 from keras_openpose.writing import write_whole
 
-# Each format with the end of its path, and the package beside TensorFlow that writes it.
+# Each format with the suffix of its path, and the package beside TensorFlow that writes it.
 FORMATS = {
     "tf_saved_model": ("", None),
     "onnx": (".onnx", "tf2onnx"),
@@ -47,27 +47,27 @@ def export_model(
 ) -> Path:
     """Write a network for a runtime other than Keras.
 
-    What is written takes `images`, RGB from 0 to 255, and gives the last stage, `heatmaps` and `pafs`,
-    each `(batch, height / 8, width / 8, channels)` in float32: what `decode_poses` takes, image by image.
-    `load_exported` reads it for `predict_poses`. The network's skeleton and `predict_options` go along as
-    JSON, where each format has a place for such things: the properties of an ONNX model, the runtime
-    information of OpenVINO, the assets of a SavedModel, and a file packed into that of LiteRT.
+    The written network takes `images`, RGB from 0 to 255, and gives `heatmaps` and `pafs` of the last stage,
+    each `(batch, height / 8, width / 8, channels)` in float32. `decode_poses` takes them image by image.
+    `load_exported` reads the file for `predict_poses`. The network's skeleton and `predict_options` go along
+    as JSON: in the properties of an ONNX model, the runtime information of OpenVINO, the assets of a
+    SavedModel, or a file packed into that of LiteRT.
 
     Args:
         model: a network of this package, or any model with its inputs and outputs. Keras must run on
             TensorFlow; a network trained on another backend is saved as `.keras` and loaded there.
         path: file to write, ending in `.onnx`, `.tflite` (LiteRT) or `.xml` (OpenVINO, which puts a
-            `.bin` beside it), or the folder of a SavedModel. A file, or a SavedModel, that is
-            there already is replaced.
-        format: `"onnx"`, `"litert"`, `"openvino"` or `"tf_saved_model"`. Defaults to what the end of the
-            path says.
-        size: `(height, width)`, multiples of 16 or the model's own, of the one image that is taken at a
-            time. Defaults to the model's own, which if not fixed means batches of any size; LiteRT needs
-            a fixed one.
-        precision: `"float32"`; or, of LiteRT, `"float16"` for weights of half the size, or `"int8"` for
+            `.bin` beside it), or the folder of a SavedModel. An existing file or SavedModel is
+            replaced.
+        format: `"onnx"`, `"litert"`, `"openvino"` or `"tf_saved_model"`. Defaults to that of the
+            path's suffix.
+        size: `(height, width)` of the one image that is taken at a time, multiples of 16 or the model's
+            own. Defaults to the model's own, or to batches of any size if that is not fixed; LiteRT
+            needs a fixed one.
+        precision: `"float32"`; or, for LiteRT, `"float16"` for weights of half the size, or `"int8"` for
             whole numbers throughout, with `uint8` images.
-        calibration: for `"int8"`, photographs of the kind that it will see (paths or arrays), from
-            which the ranges of all layers are taken; some hundred are usual.
+        calibration: for `"int8"`, photographs of the kind that it will see (paths or arrays), to
+            measure the ranges of all layers; some hundred are usual.
 
     Returns:
         The path.
@@ -75,7 +75,7 @@ def export_model(
     Raises:
         ValueError: an argument is none of the above, or Keras runs on another backend.
         FileNotFoundError: the folder of `path` is not there.
-        FileExistsError: `path` is a file, or a folder with something else, where a SavedModel is to be.
+        FileExistsError: a SavedModel would replace a file, or a folder with something else.
         ImportError: the converter is not installed.
 
     Example:
@@ -112,7 +112,7 @@ def export_model(
 
 
 def _check(model, path: Path, format: str | None, precision: str, calibration) -> str:
-    """Refuse what cannot be exported; the format if it can."""
+    """The format; refuses what cannot be exported."""
     if not isinstance(model, keras.Model):
         raise ValueError(f"`model` must be a Keras network. Received: {type(model).__name__}.")
     if not isinstance(model.output, dict) or "heatmaps" not in model.output:
@@ -176,7 +176,7 @@ def _last_stage(model: keras.Model) -> keras.Model:
 
 
 def _card(model: keras.Model) -> str:
-    """What the network knows beside its weights, as JSON; nothing of a plain model."""
+    """The network's skeleton and options, as JSON; empty for a plain model."""
     skeleton = getattr(model, "skeleton", None)
     known = {"skeleton": skeleton.as_dict(), "predict_options": model.predict_options} if skeleton else {}
     return json.dumps(known)
@@ -198,7 +198,7 @@ def _label_onnx(path: Path, card: str):
 
 
 def _replace_folder(path: Path, write):
-    """Write a folder beside its place first, so that a failure leaves what was there."""
+    """Write a folder beside its place first, so that a failure keeps what was there."""
     with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
         new, old = Path(folder, "new"), Path(folder, "old")
         write(new)
@@ -236,7 +236,7 @@ def _convert_litert(folder: str, precision: str, images) -> bytes:
 
 
 def _calibration_images(calibration: Sequence[Photograph], size: tuple[int, int]):
-    """What the converter calls for images, fitted as `predict_poses` does."""
+    """The function that gives the converter images, fitted as in `predict_poses`."""
 
     def images() -> Iterator[list[np.ndarray]]:
         for photograph in calibration:

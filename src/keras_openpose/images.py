@@ -14,7 +14,7 @@ _NOT_YET_RGB = ("1", "P", "PA", "LA", "La", "RGBa", "CMYK", "YCbCr", "LAB", "HSV
 
 @runtime_checkable
 class PilImage(Protocol):
-    """What is used of an image of PIL, which need not be installed."""
+    """What the package uses of a PIL image; PIL need not be installed."""
 
     @property
     def mode(self) -> str:
@@ -48,7 +48,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         ```
     """
     path = Path(path)
-    if path.is_dir() or not path.exists():  # pipes are files enough
+    if path.is_dir() or not path.exists():  # pipes work too
         raise FileNotFoundError(f"No such image file: {path}")
     # Read by Python and decoded from memory: cv2.imread fails on paths outside of ASCII on Windows.
     data = np.frombuffer(path.read_bytes(), np.uint8)

@@ -160,7 +160,7 @@ class Skeleton:
             values = getattr(self, field)
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
-                raise ValueError(f"{where} every member of `{field}` must stand once. Twice: {twice}.")
+                raise ValueError(f"{where} every member of `{field}` must be unique. Twice: {twice}.")
         if len(self.sigmas) != len(self.keypoints) or not all(sigma > 0 for sigma in self.sigmas):
             raise ValueError(
                 f"{where} `sigmas` must hold one positive number for each of the "

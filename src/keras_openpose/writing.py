@@ -27,7 +27,7 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     target = Path(os.path.realpath(path))
-    # Keras wants .weights.h5 whole.
+    # Keras needs both parts of .weights.h5.
     temporary = target.with_name(f".{uuid.uuid4().hex}{''.join(path.suffixes)}")
     try:
         temporary.touch(0o600 if target.exists() else 0o666)  # nobody else may read a private file early

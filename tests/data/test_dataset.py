@@ -107,7 +107,7 @@ def test_several_label_files_make_one_data_set(coco_folder):
     assert len(both) == 2 * one.cardinality()
     for (image, _, _), (again, _, _) in zip(both, [*one, *one], strict=True):
         np.testing.assert_array_equal(image, again)
-    with pytest.raises(ValueError, match=r"`images` and `annotations` must be as many.* 2 and 1"):
+    with pytest.raises(ValueError, match=r"`images` and `annotations` must be equally many.* 2 and 1"):
         coco_dataset([images, images], [labels], **options)
 
 
@@ -388,7 +388,7 @@ def test_where_none_can_be_read_a_set_without_end_stops(files, arm):
     dataset = pose_dataset(files, skeleton=arm, input_size=SIZE, augment=False, on_error="skip", repeat=-1)
     for sample in files:
         cut_off(sample)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="None of so many photographs can be read"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="None of the photographs can be read"):
         next(iter(dataset))
 
 
@@ -433,7 +433,7 @@ def test_no_one_to_train_on_is_an_error(arm):
     small = PoseSample(np.zeros((80, 120, 3), np.uint8), [[(5, 5), (6, 6), (7, 7)]])
     with pytest.raises(
         ValueError,
-        match=r"There must be someone to train on.*Received: 1 people in 1 sample\(s\), all without",
+        match=r"There must be someone to train on.*Received: 1 people in 1 sample\(s\), none of them such",
     ):
         pose_dataset([small], skeleton=arm, input_size=SIZE)
 

@@ -198,7 +198,7 @@ def real_labels(shared):
     return shared / "data/person_keypoints_val2017_labels_only.json"
 
 
-DRAWN = pytest.param("drawn_labels", id="drawn people")
+DRAWN = pytest.param("drawn_labels", id="synthetic people")
 REAL = pytest.param("real_labels", id="real people", marks=[pytest.mark.shared, pytest.mark.slow])
 
 

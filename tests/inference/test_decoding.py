@@ -1,4 +1,4 @@
-"""Decoding: hand arithmetic on small maps, drawn people that must come back, bodies hard to put together."""
+"""Decoding: hand arithmetic on small maps, synthetic people that must come back, bodies hard to join."""
 
 import time
 import tracemalloc
@@ -497,7 +497,7 @@ BAD = {
     ),
     "unequal sizes": (
         lambda h, p: (h, p[1:]),
-        r"must have one height and width. Received: \(10, 22, 4\) and \(9, 22, 4\)",
+        r"must have the same height and width. Received: \(10, 22, 4\) and \(9, 22, 4\)",
     ),
 }
 

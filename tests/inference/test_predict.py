@@ -1,4 +1,4 @@
-"""From photographs to people: places in the original, averages, batches, the second look, bad input."""
+"""From photographs to people: places in the original, averages, batches, refinement, bad input."""
 
 import gc
 import weakref

@@ -34,7 +34,7 @@ def network(skeleton=ko.COCO_18):
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
-    """Photographs and labels of drawn people."""
+    """Photographs and labels of synthetic people."""
     return ko.synthetic_people(4, size=SIZE, people=(1, 1), folder=tmp_path_factory.mktemp("people"))
 
 

@@ -24,8 +24,8 @@ class Augmentation:
         flip: probability of mirroring; left and right keypoints change places.
         color_jitter: largest change of brightness (as a share of 255), contrast and saturation (as
             factors). CMU's training had none.
-        longer_side: `person_height` is that of the longer side of the box, not of its height: for bodies
-            that lie, such as fish and cars.
+        longer_side: whether `person_height` applies to the longer side of the box, not to its height:
+            for bodies that lie, such as fish and cars.
 
     Raises:
         ValueError: a value is out of range.
@@ -115,7 +115,7 @@ def fit(pixels: tf.Tensor, fitted: tf.Tensor, *, size: tuple[int, int]) -> tf.Te
 
     Args:
         pixels: `(any height, any width, 3)`, `uint8`.
-        fitted: `(2,)`, its height and width in the input, those of `fit_affine`.
+        fitted: `(2,)`, its height and width in the input, as in `fit_affine`.
         size: height and width of the input, black beyond.
 
     Returns:
@@ -127,8 +127,8 @@ def fit(pixels: tf.Tensor, fitted: tf.Tensor, *, size: tuple[int, int]) -> tf.Te
         exact = tf.image.resize(pixels, fitted, method=method)
         return tf.cast(tf.clip_by_value(tf.round(exact), 0, 255), tf.uint8)
 
-    # As OpenCV's INTER_AREA and, but for the slope of its cubic, INTER_CUBIC. To resize to the same size
-    # would change nothing and take twice as long as decoding.
+    # These match OpenCV's INTER_AREA and, except for the slope of the cubic, INTER_CUBIC. Resizing to the
+    # same size would change nothing and take twice as long as decoding.
     in_size = tf.case(
         [
             (tf.reduce_all(fitted == whole), lambda: pixels),
@@ -141,7 +141,7 @@ def fit(pixels: tf.Tensor, fitted: tf.Tensor, *, size: tuple[int, int]) -> tf.Te
 
 def transform(affine: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     """Apply affine maps `(..., 2, 3)` to points `(..., points, 2)`; NaN stays NaN."""
-    # Written out: a product of matrices costs many times as much when they are this small.
+    # Written out, since products of matrices this small cost many times as much.
     x_axis, y_axis, offset = tf.unstack(affine[..., None, :, :], axis=-1)
     return points[..., :1] * x_axis + points[..., 1:] * y_axis + offset
 
@@ -165,7 +165,7 @@ def warp(pixels: tf.Tensor, affine: tf.Tensor, *, size: tuple[int, int], border:
         `(height, width, 3)`, `uint8`.
     """
     shape, count = tf.shape(pixels), tf.size(pixels)
-    # XLA compiles anew for every shape: with powers of two as lengths there are few of them.
+    # XLA compiles anew for every shape. Powers of two as lengths keep the shapes few.
     length = tf.cast(2.0 ** tf.math.ceil(tf.math.log(tf.cast(count, tf.float64)) / math.log(2)), tf.int32)
     flat = tf.pad(tf.reshape(pixels, [-1]), [[0, tf.maximum(length - count, 0)]])
     return _mix(flat, shape, affine, size, border)

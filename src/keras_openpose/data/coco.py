@@ -62,7 +62,7 @@ def coco_samples(
 def read_labels(path: str | os.PathLike) -> dict:
     """Read a COCO file, with keypoints and outlines as arrays."""
 
-    def shrink(record):  # numbers as arrays while the file is read: lists take ten times the memory
+    def shrink(record):  # arrays while the file is read: lists take ten times the memory
         if "image_id" in record:
             record["keypoints"] = np.array(record.get("keypoints") or (), np.float32)
             outline = record.get("segmentation")

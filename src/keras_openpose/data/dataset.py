@@ -44,7 +44,7 @@ if keras.backend.backend() != "tensorflow":
 
 _STRIDE = 8  # pixels per cell of the maps
 _BORDER = 128  # of training crops: caffe_train pads with the gray that CMU's normalization makes 0
-_CROPS_AT_ONCE = 64  # laid out by one call: TensorFlow's ops cost by the call more than by the number
+_CROPS_AT_ONCE = 64  # laid out by one call: TensorFlow's ops cost more per call than per crop
 
 
 def coco_dataset(
@@ -60,9 +60,9 @@ def coco_dataset(
     `pose_dataset` describes the batches and the options.
 
     Args:
-        images: folder of the photographs, such as `coco/train2017`. The labels are of the photographs
-            turned upright by their EXIF tags, as `read_image` does. Or a list of folders.
-        annotations: keypoint file, such as `coco/annotations/person_keypoints_train2017.json`. Or a list
+        images: folder of the photographs, such as `coco/train2017`, or a list of folders. Labels are of
+            the photographs turned upright by their EXIF tags, as `read_image` does.
+        annotations: keypoint file, such as `coco/annotations/person_keypoints_train2017.json`, or a list
             of files, one for each folder.
         skeleton: keypoints and limbs of the network.
         on_error: `"raise"` or `"skip"`; also for faulty labels.
@@ -91,7 +91,7 @@ def coco_dataset(
     )
     if len(folders) != len(files):
         raise ValueError(
-            "`images` and `annotations` must be as many: a folder and its labels. "
+            "`images` and `annotations` must be equally many: a label file for each folder. "
             f"Received: {len(folders)} and {len(files)}."
         )
     samples = []
@@ -132,8 +132,8 @@ def pose_dataset(
         augment: whether to augment as CMU did, or an `Augmentation` of your own.
         min_keypoints: people with fewer labeled keypoints get no crop of their own; they are in the crops
             of others. Defaults to 5, or half of the skeleton's keypoints where that is fewer.
-        min_area: people who cover fewer square pixels of the photograph get none either. Defaults to
-            1,024 (both defaults: CMU's genJSON.m).
+        min_area: people who cover fewer square pixels of the photograph get no crop either. Defaults
+            to 1,024 (both defaults: CMU's genJSON.m).
         shuffle: whether every epoch has a new order. Defaults to `augment`.
         seed: makes order and augmentation of each epoch repeatable.
         shard: `(index, count)`: every count-th sample from index on, for one of count workers.
@@ -198,10 +198,10 @@ def pose_dataset(
     draw = partial(_draw, table, skeleton=skeleton, size=input_size, augmentation=augmentation)
     dataset = dataset.batch(_CROPS_AT_ONCE).map(aim, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
     dataset = _read(dataset, table, on_error).map(draw, num_parallel_calls=tf.data.AUTOTUNE)
-    if on_error == "raise":  # after skips, no one knows
+    if on_error == "raise":  # skips change it
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
     dataset = dataset.batch(batch_size, drop_remainder=drop_remainder).prefetch(tf.data.AUTOTUNE)
-    dataset.skeleton = skeleton  # for `fit`, which refuses a network of another
+    dataset.skeleton = skeleton  # `fit` refuses networks of others
     return dataset
 
 
@@ -231,7 +231,7 @@ def _choose_people(samples, skeleton, **least) -> list[list[int]]:
     if not crops:
         raise ValueError(
             f"There must be someone to train on, with {rule}. Received: {people} people in {len(samples)} "
-            "sample(s), all without."
+            "sample(s), none of them such."
         )
     if crops < people:
         print(f"Training on {crops} of {people} people in {len(samples)} photographs: those with {rule}.")
@@ -308,7 +308,7 @@ def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Datas
         photograph = [tf.gather(column, crop["photograph"]) for column in columns]
         pixels = read_pixels(*photograph, crop["reduction"], crop["window"])
         if on_error == "skip":
-            with tf.control_dependencies([pixels]):  # once that has not failed
+            with tf.control_dependencies([pixels]):  # once it has succeeded
                 some_read.assign(1)
         return {**crop, "pixels": pixels}
 
@@ -320,8 +320,8 @@ def _read(crops: tf.data.Dataset, table: _Table, on_error: str) -> tf.data.Datas
         else:
             count = skipped.assign_add(1)
             tf.print("Left out.", *problem, "- so far", count, output_stream=sys.stderr)
-            # Or a set that is repeated without end never gives a batch, and never stops.
-            none = ["None of so many photographs can be read:", count]
+            # Else a set that repeats forever would never give a batch, and never stop.
+            none = ["None of the photographs can be read. Tried:", count]
             tf.debugging.Assert((some_read > 0) | (count < len(table.photographs)), none)
         return False
 

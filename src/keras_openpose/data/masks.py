@@ -8,9 +8,9 @@ from pycocotools import mask as rle
 
 from keras_openpose.geometry import pixel_to_cell
 
-# Regions are kept as bitmaps of a quarter of the photograph's size, finer than the cells of the maps
-# even where a crop is enlarged, and of these only where a row goes in or out: row * PITCH + column.
-# With a pitch beyond any width, whatever lies left, right, above or below of the bitmap is outside.
+# Regions become bitmaps of a quarter of the photograph's size, finer than the cells of the maps even
+# where a crop is enlarged. Only the places where a row enters or leaves a region are kept, as
+# row * PITCH + column. The pitch exceeds any width, so all places beside the bitmap are outside.
 _STRIDE = 4
 _PITCH = 2**15
 

@@ -9,13 +9,13 @@ from keras_openpose.data.augmentation import transform
 from keras_openpose.data.exif import HEAD, read_orientation
 from keras_openpose.geometry import resize_coordinates
 
-# libjpeg decodes to 1/2, 1/4 or 1/8 of the size. Where the input shrinks a photograph more, that is
-# what keeps the warp, which mixes four pixels for each of its own, from skipping pixels.
+# libjpeg decodes to 1/2, 1/4 or 1/8 of the size. Without that, the warp would skip pixels of photographs
+# that shrink more: it mixes only four pixels for each of its own.
 _RATIOS = (1, 2, 4, 8)
 # What JPEG, PNG, GIF and BMP files begin with.
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")
-# What turns a photograph upright, by EXIF orientation, from 1: whether rows and columns are exchanged, and
-# the step along the rows and along the columns, -1 where they are then read backwards.
+# How to turn a photograph upright, for EXIF orientations 1 to 8: whether to exchange rows and columns, and
+# then the steps along rows and columns, -1 to read them backwards.
 _TURNS = ((0, 1, 1), (0, 1, -1), (0, -1, -1), (0, -1, 1), (1, 1, 1), (1, 1, -1), (1, -1, -1), (1, -1, 1))
 
 
@@ -29,7 +29,7 @@ def find_orientation(path: str | os.PathLike) -> int:
         head = file.read(HEAD)
     if not head.startswith(_BEGINNINGS):
         try:
-            tf.io.decode_image(tf.io.read_file(os.fspath(path)))  # of WebP, say, in newer versions
+            tf.io.decode_image(tf.io.read_file(os.fspath(path)))  # newer versions read WebP
         except tf.errors.InvalidArgumentError as error:
             message = "TensorFlow does not read this kind of file. Save it as JPEG or PNG."
             raise tf.errors.InvalidArgumentError(None, None, message) from error
@@ -130,14 +130,14 @@ def read_pixels(
         check(tf.shape(image))
         ratio = tf.gather(_RATIOS, reduction)
         reduced_size = -(-image_size // ratio)
-        for axis in (0, 1):  # as libjpeg: the last pixels are repeated where the ratio does not divide
+        for axis in (0, 1):  # as libjpeg: the last pixels are repeated where the ratio leaves a rest
             places = tf.minimum(tf.range(reduced_size[axis] * ratio), image_size[axis] - 1)
             image = tf.gather(image, places, axis=axis)
         reduced = tf.cast(tf.round(tf.image.resize(image, reduced_size, method="area")), tf.uint8)
         return reduced[window[0] : window[0] + window[2], window[1] : window[1] + window[3]]
 
     jpegs = [partial(decode_jpeg, ratio) for ratio in _RATIOS]
-    # libjpeg's windows and reductions are of the photograph as it is stored.
+    # libjpeg's windows and reductions apply to the photograph as stored.
     quick = tf.io.is_jpeg(contents) & (orientation == 1)
     return tf.switch_case(tf.where(quick, reduction, len(jpegs)), [*jpegs, decode_other])
 

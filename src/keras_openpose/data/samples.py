@@ -14,7 +14,7 @@ from keras_openpose.skeletons import Skeleton
 
 MIN_KEYPOINTS = 5  # or half of them, where that is fewer; genJSON.m, `num_keypoints`
 MIN_AREA = 32**2  # pixels of the photograph; genJSON.m, `area`
-MIN_DISTANCE = 0.3  # between middles of boxes, as a share of the longer side of the earlier; genJSON.m
+MIN_DISTANCE = 0.3  # between middles of boxes, as a share of the earlier one's longer side; genJSON.m
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -69,7 +69,7 @@ class PoseSample:
         image_id: int | str | None = None,
         size: tuple[int, int] | None = None,
     ):
-        # The way to fill a frozen dataclass. What messages call the sample comes first.
+        # The way to fill a frozen dataclass. Messages need these fields first.
         vars(self).update(image=image, image_id=image_id, ignore=ignore)
         keypoints = np.asarray(keypoints, np.float32)
         if keypoints.ndim != 3 or keypoints.shape[-1] != 2:
@@ -81,8 +81,8 @@ class PoseSample:
         unlabeled = np.isnan(keypoints).any(-1)
         if unlabeled.all(-1).any():
             raise ValueError(
-                f"Every person of {self} must have a labeled keypoint; the outline of one without belongs "
-                f"into `ignore`. Without: {np.flatnonzero(unlabeled.all(-1)).tolist()}."
+                f"Every person of {self} must have a labeled keypoint; put outlines of others into `ignore`. "
+                f"Without: {np.flatnonzero(unlabeled.all(-1)).tolist()}."
             )
         for region in ignore:
             if not isinstance(region, dict) and (np.shape(region)[1:] != (2,) or len(region) < 3):
@@ -122,7 +122,7 @@ def _around(keypoints: np.ndarray) -> np.ndarray:
 
 
 def fewest_keypoints(skeleton: Skeleton) -> int:
-    """So many labeled keypoints someone needs for a training crop, if nothing else is asked for."""
+    """The default of `min_keypoints`: labeled keypoints that a person needs for a crop."""
     return min(MIN_KEYPOINTS, math.ceil((skeleton.num_keypoints - len(skeleton.derived)) / 2))
 
 

@@ -46,7 +46,7 @@ def read_skeleton(path: str | os.PathLike) -> Skeleton:
 
 
 def _without_labels(record: dict) -> dict | None:
-    """Lets go of images and people while the file is read: COCO's have a hundred thousand of each."""
+    """Drops images and people while the file is read: COCO's has a hundred thousand of each."""
     return None if "image_id" in record or "file_name" in record else record
 
 

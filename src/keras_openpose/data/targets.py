@@ -8,13 +8,13 @@ from keras_openpose.geometry import cell_to_pixel, pixel_to_cell
 from keras_openpose.skeletons import Skeleton
 
 # Where implementations differ, these follow CMU's newer training code (openpose_caffe_train, of the
-# BODY_25 network), which mended the one of 2017 (caffe_train, cpm_data_transformer.cpp):
+# BODY_25 network), which corrected the one of 2017 (caffe_train, cpm_data_transformer.cpp):
 #   people meet: the larger Gaussian counts, and the mean of the PAF vectors. (2017: Gaussians were
 #     summed and cut at 1, and of several PAF vectors the last drawn won.)
 #   a limb without length draws nothing. (2017: NaN.)
 # Two things are this package's own:
 #   PAFs have the half cell of the heatmaps: a cell's vector belongs to the pixel at its center. (All
-#     of CMU's code divides pixels by 8 there, which shifts the PAFs by 3.5 pixels to the heatmaps.)
+#     of CMU's code divides pixels by 8 there, which shifts the PAFs by 3.5 pixels from the heatmaps.)
 #   the band of a limb ends exactly one cell beyond its box on all sides. (CMU rounds the ends to whole
 #     cells and leaves the last out, so that bands reach further up and left than down and right.)
 SIGMA = 7.0  # pixels of the input image; caffe_train, `sigma`
@@ -43,7 +43,7 @@ def heatmap_targets(keypoints: tf.Tensor, *, size: tuple[int, int], stride: int 
     # A Gaussian of x and y is the product of one of x and one of y.
     rows, columns = falloff(keypoints[..., 1], size[0]), falloff(keypoints[..., 0], size[1])
     gaussians = rows[:, :, None] * columns[:, None]
-    heatmaps = tf.maximum(tf.reduce_max(gaussians, axis=0), 0.0)  # of no people, the maximum is −inf
+    heatmaps = tf.maximum(tf.reduce_max(gaussians, axis=0), 0.0)  # without people, the maximum is −inf
     heatmaps = tf.where(heatmaps > math.exp(-GAUSSIAN_CUTOFF), heatmaps, 0.0)
     background = 1 - tf.reduce_max(heatmaps, axis=-1, keepdims=True)
     return tf.concat([heatmaps, background], axis=-1)
@@ -72,7 +72,7 @@ def paf_targets(
     vectors = tf.math.l2_normalize(ends[:, 1] - ends[:, 0], axis=1)
 
     inside = _limb_bands(ends, vectors, size)  # (drawn limbs, cells)
-    # Sums over the limbs that meet in a cell, of a kind, as products with a matrix that picks the kind.
+    # Sums over the limbs of a kind that meet in a cell, as products with a matrix that picks the kind.
     kind = tf.repeat(tf.one_hot(drawn[:, 1], skeleton.num_limbs), 2, axis=1)  # (drawn limbs, channels)
     sums = tf.matmul(inside, kind * tf.tile(vectors, [1, skeleton.num_limbs]), transpose_a=True)
     counts = tf.matmul(inside, kind, transpose_a=True)

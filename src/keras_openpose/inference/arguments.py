@@ -1,4 +1,4 @@
-"""Arguments that one function hands on to another: misspelled ones are told before the work."""
+"""Arguments that one function passes to another: misspelled ones raise before the work."""
 
 import difflib
 import inspect
@@ -14,10 +14,10 @@ def check_arguments(
         function: name of the function that was called, for the message.
         given: names of the arguments.
         takers: the functions whose keyword-only arguments may be given.
-        settled: those of them that may not, as their value follows from the rest.
+        settled: those that may not be given, since their value follows from the rest.
 
     Raises:
-        TypeError: an argument is none of theirs; the message has the nearest, or else all of them.
+        TypeError: no function takes an argument; the message names the nearest, or else all.
     """
     parameters = [row for taker in takers for row in inspect.signature(taker).parameters.values()]
     known = {row.name for row in parameters if row.kind is row.KEYWORD_ONLY} - set(settled)

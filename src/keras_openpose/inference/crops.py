@@ -1,4 +1,4 @@
-"""One hand or face in each crop: squares cut out, in batches through their network, and back."""
+"""Crops of one hand or face: cuts squares out, runs them in batches, and maps keypoints back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from keras_openpose.poses import Poses, unseen
 from keras_openpose.skeletons import Skeleton
 
 _STRIDE = 8
-# Of the networks' input (CMU OpenPose, `hand_net_resolution` and `face_net_resolution`).
+# Side of the networks' input (CMU OpenPose, `hand_net_resolution` and `face_net_resolution`).
 _SIZE = 368
 # The highest peak of each heatmap, however low: the score says how sure it is.
 _HIGHEST = {"peak_threshold": 0, "min_score": 0, "min_peak_score": 0}
@@ -26,7 +26,7 @@ class Crop:
     Args:
         photograph: `(height, width, 3)`, RGB.
         box: `(4,)`, x, y, width and height of the square in pixels; NaN for a square that is not there.
-        mirrored: whether the network is to see it mirrored, as a left hand.
+        mirrored: whether the network sees it mirrored, as for a left hand.
     """
 
     photograph: np.ndarray
@@ -34,7 +34,7 @@ class Crop:
     mirrored: bool
 
     def scaled(self, factor: float) -> "Crop":
-        """A square so many times as large around the same center."""
+        """A square `factor` times as large around the same center."""
         start, side = self.box[:2], self.box[2:]
         return replace(self, box=np.concatenate([start + (1 - factor) / 2 * side, factor * side]))
 
@@ -56,19 +56,19 @@ class Crop:
         return shown[:, ::-1] if self.mirrored else shown
 
     def to_photograph(self, keypoints: np.ndarray, size: int) -> np.ndarray:
-        """Keypoints `(keypoints, 2)` in pixels of what `pixels` gave, in those of the photograph."""
+        """Map keypoints `(keypoints, 2)` from pixels of the crop to pixels of the photograph."""
         if self.mirrored:
             keypoints = np.column_stack([mirror_x(keypoints[:, 0], size), keypoints[:, 1]])
         places = self.box[:2] + 0.5 + resize_coordinates(keypoints, self.box[2] / size)
-        # What was seen in the black around it is moved to the border, as `predict_poses` does.
+        # Keypoints found in the black padding move to the border, as in `predict_poses`.
         return places.clip(-0.5, np.array(self.photograph.shape[1::-1]) - 0.5)
 
 
 class CropNetwork:
-    """A network that sees one hand or face, and how it is asked.
+    """A network for crops of one hand or face, and how to run it.
 
     Args:
-        argument: what the user calls the model, for errors.
+        argument: the user's name for the model, in errors.
         model: the network.
         skeleton: whose heatmaps it gives.
         scales: factors of the squares; the heatmaps of all are averaged.
@@ -88,15 +88,15 @@ class CropNetwork:
         own = {side for side in model.input_shape[1:3] if side}
         if len(own) > 1:
             raise ValueError(
-                f"`{argument}` must be a network that takes squares. Received: one of images of "
+                f"`{argument}` must be a network that takes squares. Received: one for images of "
                 f"{tuple(model.input_shape[1:3])}."
             )
         self._size = own.pop() if own else _SIZE
-        self._model = model  # whose compiled pass does not keep it alive
+        self._model = model  # the compiled pass does not keep it alive
         self._skeleton, self._scales, self._batch_size = skeleton, tuple(scales), batch_size
 
     def find(self, crops: Sequence[Crop]) -> Poses:
-        """The hand or face of each crop: row n is that of crop n, NaN where its square is."""
+        """The hand or face of each crop: row n is that of crop n, NaN where the square is NaN."""
         found = unseen(len(crops), self._skeleton)
         there = [n for n, crop in enumerate(crops) if crop.box[2] > 0]
         for first in range(0, len(there), self._batch_size):
@@ -110,7 +110,7 @@ class CropNetwork:
         return found
 
     def _heatmaps(self, crops: list[Crop]) -> np.ndarray:
-        """Heatmaps, last stage, on the cells of the largest scale: means of the scales that show a cell."""
+        """Heatmaps of the last stage on the largest scale's cells: means over the scales that show a cell."""
         seen, shown = [], []
         for scale in self._scales:
             maps, _ = self._forward(np.stack([crop.scaled(scale).pixels(self._size) for crop in crops]))
@@ -123,7 +123,7 @@ class CropNetwork:
 
 
 def _zoom(cells: int, factor: float) -> np.ndarray:
-    """Matrix `(cells, cells)` that reads the maps of a square at the cells of one 1 / factor times as large.
+    """Matrix `(cells, cells)` that reads the maps of a square at the cells of a square 1 / factor as large.
 
     Rows of cells that the square does not show are zeros.
     """

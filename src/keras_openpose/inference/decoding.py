@@ -1,10 +1,10 @@
 """From maps to people: peaks, limbs, bodies.
 
 The steps of Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields",
-section 3, with three changes. Maps are enlarged twice around
-the peaks, not eight times as a whole. Limbs of all kinds are taken best first (as CMU's CUDA code,
-src/openpose/net/bodyPartConnectorBase.cu, not kind by kind). And a body that fell apart, because its
-neck is hidden, is put together again: the published decoders lose such people.
+section 3, with three changes. Maps are enlarged twice around the peaks, not eight times as a whole. Limbs
+of all kinds are taken best first, not kind by kind, as in CMU's CUDA code
+(src/openpose/net/bodyPartConnectorBase.cu). Bodies that fell apart because their neck is hidden are
+joined again: the published decoders lose such people.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from keras_openpose.skeletons import COCO_18, Skeleton
 # Neighbors above and left of a cell, and below and right: of two equal cells the first is a seed.
 _BEFORE = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], np.uint8)
 _AFTER = _BEFORE[::-1, ::-1].copy()
-# A map is enlarged twice around each seed only: from 7 × 7 cells the 6 × 6 fine cells amid them, all
-# flattened. Of the inner 4 × 4 the highest is the peak, if none of its eight neighbors is higher.
+# A map is enlarged twice around each seed only: 7 × 7 cells give the 6 × 6 fine cells in their middle, all
+# flattened. The highest of the inner 4 × 4 is the peak, if none of its eight neighbors is higher.
 _AROUND_Y, _AROUND_X = np.indices((7, 7)).reshape(2, 49) - 3
 _ENLARGE = cv2.resize(np.eye(7, dtype=np.float32), (7, 14), interpolation=cv2.INTER_CUBIC)[4:10]
 _ENLARGE = np.kron(_ENLARGE, _ENLARGE).T  # (49, 36)
@@ -32,12 +32,12 @@ _FROM_SEED = np.indices((4, 4))[::-1].reshape(2, 16) - 1  # x and y, in fine cel
 _DERIVATIVES = np.zeros((9, 4), np.float32)
 _DERIVATIVES[[3, 5], 0] = _DERIVATIVES[[1, 7], 1] = -1, 1
 _DERIVATIVES[[3, 4, 5], 2] = _DERIVATIVES[[1, 4, 7], 3] = -2, 4, -2
-# The strongest peaks of each keypoint that are looked at, so that maps of noise cost bounded time (CMU
+# Only so many of the strongest peaks of a keypoint count, so that maps of noise take bounded time (CMU
 # OpenPose, poseParameters.hpp: POSE_MAX_PEOPLE).
 _MAX_PEAKS = 127
-# From this height on one peak is as good as another: above, height says how near a cell the keypoint lies.
+# Peaks above this height are equally good: more height only says how near a cell's center they lie.
 _SURE = 0.5
-# With more pairs of peaks than this, half of the samples is looked at first.
+# With more pairs of peaks than this, half of the samples are read first.
 _CROWD = 1000
 
 
@@ -88,14 +88,14 @@ def decode_poses(
     Args:
         heatmaps: `(height, width, keypoints + 1)`, one stage, the background last.
         pafs: `(height, width, 2 * limbs)`, limb n in channels 2n (x) and 2n + 1 (y). Without channels,
-            `(height, width, 0)`, for a network of one body or hand that has no PAFs: the highest peak
-            of each keypoint is taken.
-        skeleton: who a person is. Defaults to `COCO_18`.
+            `(height, width, 0)`, as of a network of one body or hand, the highest peak of each
+            keypoint is taken.
+        skeleton: keypoints and limbs. Defaults to `COCO_18`.
         stride: pixels a map cell; the keypoints are in these pixels. Defaults to 8.
-        heatmap_sigma: standard deviation, in map cells, of the Gaussian that heatmaps are smoothed with
-            before peaks are looked for. The wide, uneven hills of a network that was trained for hours
-            only have several peaks: 1 makes one of them, about half as high. Defaults to 0, none, which
-            did best with a published network (pytorch-openpose, src/body.py: 3 pixels of maps enlarged
+        heatmap_sigma: standard deviation, in map cells, of the Gaussian that smooths heatmaps before
+            the search for peaks. A network that was trained for hours only has wide, uneven hills with
+            several peaks: 1 merges them into one, about half as high. Defaults to 0, none, which did
+            best with a published network (pytorch-openpose, src/body.py: 3 pixels of maps enlarged
             eightfold, 0.375).
         peak_threshold: height from which a local maximum is a peak. Defaults to 0.02 (OpenPose with
             `maximize_positives`, poseParameters.cpp; its default of 0.05 finds fewer keypoints).
@@ -103,7 +103,7 @@ def decode_poses(
             (OpenPose, Matlab code).
         sample_threshold: agreement of PAF and limb, as a dot product, from which a sample counts.
             Defaults to 0.01 (0.05 in the original), chosen on photographs with `benchmarks/tune.py`.
-        sample_fraction: share of the samples that must count; a limb needs more, or, of 1, all. Defaults
+        sample_fraction: share of the samples; more than this must count, at 1 all. Defaults
             to 0.6 (tf-pose and HyperPose; 0.8 in the Matlab code).
         peak_weight: limbs are taken in the order of their agreement plus this many times the height of
             the lower of their peaks, up to 0.5: of several peaks of one keypoint the highest comes first.
@@ -113,11 +113,11 @@ def decode_poses(
             closest keypoints is less than this many times the longer side of the larger of them.
             0 merges nothing. Defaults to 2.
         min_keypoints: people with fewer are dropped. Defaults to 1.
-        min_score: people whose score divided by their keypoints is lower are dropped. Defaults to
+        min_score: people whose score per keypoint is lower are dropped. Defaults to
             0.2 (OpenPose, Matlab code).
-        min_peak_score: people with fewer than three keypoints, of whom the limbs say little, need
-            peaks of this mean height. Defaults to 0.5.
-        max_people: keep this many, the best. Defaults to all. Of a skeleton without limbs every point is a
+        min_peak_score: people with fewer than three keypoints need peaks of this mean height, since
+            their limbs say little. Defaults to 0.5.
+        max_people: keep this many, the best. Defaults to all. Without limbs, every point is a
             pose of its own; 1 makes one pose of the highest peak of each keypoint.
 
     Returns:
@@ -193,7 +193,7 @@ def _checked(heatmaps, pafs, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray
             raise ValueError(f"`{name}` must be finite. Received maps with NaN or infinity.")
     if maps["heatmaps"].shape[:2] != maps["pafs"].shape[:2]:
         raise ValueError(
-            "`heatmaps` and `pafs` must have one height and width. "
+            "`heatmaps` and `pafs` must have the same height and width. "
             f"Received: {maps['heatmaps'].shape} and {maps['pafs'].shape}."
         )
     return maps["heatmaps"], maps["pafs"]
@@ -209,7 +209,7 @@ def _find_peaks(heatmaps: np.ndarray, threshold: float | np.ndarray) -> _Peaks:
     highest = fine[:, _INNER].argmax(axis=1)
     near = fine[np.arange(len(fine))[:, None], _NEIGHBORS[highest]]  # (seeds, 9)
 
-    # A seed may lead to a slope or a plateau, neither of which is a peak; two that touch may lead to one.
+    # A seed may lead to a slope or a plateau, neither of which is a peak; two that touch may share a peak.
     top = near[:, 4]
     summits = np.flatnonzero((top >= near.max(axis=1)) & (top > near.min(axis=1)))
     place = 2 * np.stack([x, y]) + _FROM_SEED[:, highest]

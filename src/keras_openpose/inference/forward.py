@@ -20,7 +20,7 @@ _compiled: weakref.WeakKeyDictionary[keras.Model, Forward] = weakref.WeakKeyDict
 
 
 def find_skeleton(model: Network, skeleton: Skeleton | None) -> Skeleton:
-    """Whose maps a network gives: what it brings along, or what was given for it.
+    """The skeleton of a network's maps: its own, or the one given for it.
 
     Raises:
         ValueError: neither is there, or they contradict each other.
@@ -32,15 +32,15 @@ def find_skeleton(model: Network, skeleton: Skeleton | None) -> Skeleton:
         if "heatmaps" not in _channels(model):
             raise ValueError(f"The model must give `heatmaps` by name, and `pafs`. It gives: {model.output}.")
         raise ValueError(
-            "`skeleton` must be given for this network: it is a plain one, which does not know whose maps it "
-            "gives. Networks that the package builds, and files of them, bring their skeleton along."
+            "`skeleton` must be given for this network: it is a plain model, which has none. Networks that "
+            "the package builds, and their files, have one."
         )
     if own is not None and not own.has_maps_of(skeleton):
         raise ValueError(
             f"`skeleton` must be that of the network, {own.name}, or be left out. Received: {skeleton.name}, "
             f"which differs in {_difference(own, skeleton)}."
         )
-    return skeleton  # whose OKS constants may be others
+    return skeleton  # its OKS constants may differ
 
 
 def _difference(own: Skeleton, other: Skeleton) -> str:
@@ -56,7 +56,7 @@ def _difference(own: Skeleton, other: Skeleton) -> str:
 def forward_pass(model: Network, skeleton: Skeleton) -> Forward:
     """Last stage of a model as a compiled function, NumPy in and out, made once for each model.
 
-    PAFs that the model does not have come out without channels.
+    A model without PAFs gives PAFs without channels.
     """
     expected = {"heatmaps": skeleton.num_keypoints + 1, "pafs": 2 * skeleton.num_limbs}
     found = _channels(model)
@@ -123,7 +123,7 @@ def _compile(model: keras.Model) -> Forward:
         def takes_all_sizes() -> bool:
             try:
                 compiled(*own)
-            except Exception:  # layers that resize, of a user's backbone, fail with errors of many kinds
+            except Exception:  # resizing layers in a user's backbone fail with many kinds of errors
                 return False
             return True
 
@@ -151,7 +151,7 @@ def _compile(model: keras.Model) -> Forward:
 
 
 def _without_earlier_stages(model: keras.Model) -> keras.Model | None:
-    """The model with the maps of its last stage alone, or None where stages are not put side by side.
+    """The model with the maps of its last stage alone, or None where stages are not concatenated.
 
     Copying the others only to leave them out took 2% of the time of a small network.
     """

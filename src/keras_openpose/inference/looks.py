@@ -1,4 +1,4 @@
-"""Photographs through the network: fitted, padded, at several sizes, and their maps averaged."""
+"""Fits and pads photographs, runs the network at several sizes, and averages the maps."""
 
 import functools
 import itertools
@@ -15,7 +15,7 @@ from keras_openpose.poses import Poses
 from keras_openpose.skeletons import Skeleton
 
 STRIDE = 8
-# The sizes that all networks take: mobilenet_openpose has features of stride 16.
+# Multiples that all networks take: mobilenet_openpose has features of stride 16.
 MULTIPLE = 16
 
 
@@ -25,8 +25,8 @@ def average_maps(
     """Maps averaged over scales, on the grid of the largest.
 
     Returns:
-        `(photographs, height, width, channels)`, heatmaps before PAFs; and `(photographs, 2)`, how many
-        pixels of a photograph one pixel of that grid's input is, along x and y.
+        `(photographs, height, width, channels)`, heatmaps before PAFs; and `(photographs, 2)`,
+        pixels of the photograph per pixel of that grid's input, along x and y.
     """
     looks = [letterbox(photographs, size, scale, multiples) for scale in scales]
     grid, grid_fitted = looks[int(np.argmax(scales))]
@@ -55,7 +55,7 @@ def letterbox(
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An image of another `(height, width)`, without aliasing where it shrinks."""
+    """Resize an image to `(height, width)`, without aliasing where it shrinks."""
     if image.shape[:2] == tuple(size):
         return image
     shrinks = size[0] < image.shape[0] or size[1] < image.shape[1]
@@ -66,14 +66,14 @@ def _resize_maps(maps: np.ndarray, ratio: np.ndarray, cells: tuple[int, int]) ->
     """Maps enlarged by the exact ratio, then cut or padded to `cells`, `(width, height)`."""
     if (ratio == 1).all() and maps.shape[1::-1] == cells:
         return maps
-    # Given factors rather than a size, OpenCV maps coordinates by the factors as they are.
+    # Given factors rather than a size, OpenCV maps coordinates by exactly these.
     resized = cv2.resize(maps, None, fx=ratio[1], fy=ratio[0], interpolation=cv2.INTER_CUBIC)
     resized = resized[: cells[1], : cells[0]]
     return np.pad(resized, [(0, cells[1] - resized.shape[0]), (0, cells[0] - resized.shape[1]), (0, 0)])
 
 
 def decode_maps(maps: np.ndarray, skeleton: Skeleton, decode: dict, scale, offset=0.0) -> Poses:
-    """People in the maps of one image, `scale` and `offset` bringing its pixels to the photograph's."""
+    """People in the maps of one image; `scale` and `offset` map its pixels to the photograph's."""
     heatmaps, pafs = np.split(maps, [skeleton.num_keypoints + 1], axis=-1)
     found = decode_poses(heatmaps, pafs, skeleton=skeleton, stride=STRIDE, **decode)
     keypoints = resize_coordinates(found.keypoints, scale) + offset

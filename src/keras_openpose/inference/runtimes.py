@@ -13,20 +13,20 @@ import numpy as np
 from keras_openpose.skeletons import Skeleton
 
 MAPS = ("heatmaps", "pafs")
-# Under these names a file says whose maps the network gives, as JSON.
+# Under these names a file holds the network's skeleton and options, as JSON.
 CARD = "keras_openpose"
 SAVED_MODEL_CARD = f"assets/{CARD}.json"
 
 
 @dataclass(frozen=True, eq=False)
 class ExportedNetwork:
-    """An exported network, for `predict_poses` in the place of a Keras model.
+    """An exported network, for `predict_poses` in place of a Keras model.
 
     Args:
         input_shape: `(batch, height, width, 3)`, None where any number fits.
-        channels: channels of `heatmaps` and, unless it is a hand's, of `pafs`.
+        channels: channels of `heatmaps` and, if there are PAFs, of `pafs`.
         call: the runtime: from images in float32 to a mapping that holds both maps.
-        skeleton: whose maps they are; None of a plain model, which does not know.
+        skeleton: that of the maps; None for a plain model.
         predict_options: arguments of `predict_poses` that suit the network.
     """
 
@@ -55,18 +55,18 @@ class ExportedNetwork:
 def load_exported(path: str | os.PathLike) -> ExportedNetwork:
     """Load what `export_model` wrote, in the runtime of its format.
 
-    `KERAS_BACKEND=numpy` keeps TensorFlow from loading, but for a SavedModel.
+    `KERAS_BACKEND=numpy` keeps TensorFlow from loading, except for a SavedModel.
 
     Args:
         path: a file that ends in `.onnx` (run by onnxruntime), `.tflite` (ai-edge-litert) or `.xml`
             (OpenVINO, in float32 on the CPU), or the folder of a SavedModel (TensorFlow).
 
     Returns:
-        A network that `predict_poses` and `evaluate_coco` take in the place of a Keras model.
+        A network that `predict_poses` and `evaluate_coco` take in place of a Keras model.
 
     Raises:
-        FileNotFoundError: there is nothing there.
-        ValueError: the file has another end, or holds no network with these inputs and outputs, or one of
+        FileNotFoundError: the path does not exist.
+        ValueError: the file has another suffix, holds no network with these inputs and outputs, or takes
             a fixed batch of several.
         ImportError: the runtime is not installed.
 
@@ -81,7 +81,7 @@ def load_exported(path: str | os.PathLike) -> ExportedNetwork:
         ```
     """
     path = Path(path)
-    path.stat()  # or the reason why not
+    path.stat()  # raises if it does not exist
     load = _load_saved_model if path.is_dir() else _LOADERS.get(path.suffix.lower())
     if load is None:
         raise ValueError(
@@ -108,7 +108,7 @@ def is_exported(path: str | os.PathLike) -> bool:
 
 
 def _known(card: str | None) -> dict:
-    """Arguments of `ExportedNetwork` out of what a file says of its network."""
+    """Arguments of `ExportedNetwork` from the card of a file."""
     known = json.loads(card or "{}")
     if "skeleton" in known:
         known["skeleton"] = Skeleton(**known["skeleton"])
@@ -194,7 +194,7 @@ def _load_saved_model(path: Path) -> ExportedNetwork:
     loaded = tensorflow.saved_model.load(str(path))
     serve = loaded.signatures["serving_default"]
 
-    def call(images, loaded=loaded):  # which keeps the variables alive
+    def call(images, loaded=loaded):  # keeps the variables alive
         return serve(images=tensorflow.constant(images))
 
     channels = {name: maps.shape[-1] for name, maps in serve.structured_outputs.items()}

@@ -1,7 +1,7 @@
 """Where the hands and faces of people are: squares around them, from the keypoints of their bodies.
 
 CMU OpenPose, src/openpose/hand/handDetector.cpp and src/openpose/face/faceDetector.cpp. Boxes are those of
-`Poses`, `(people, 4)`: x, y, width, height in pixels; here squares, NaN where there is nothing to look at.
+`Poses`, `(people, 4)`: x, y, width, height in pixels; here squares, NaN where there is no crop.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _HEAD = ("neck", "nose", "right_eye", "left_eye", "right_ear", "left_ear")
 
 
 def hand_boxes(poses: Poses, side: str) -> np.ndarray:
-    """Squares around the hands of one side, on from the wrist in the direction of the forearm.
+    """Squares around the hands of one side, beyond the wrist in the direction of the forearm.
 
     Args:
         poses: the people.
@@ -82,10 +82,10 @@ def _face_of_many_points(neck, nose, right_eye, left_eye, right_ear, left_ear):
 
 
 def steadied(boxes: np.ndarray, before: Poses) -> np.ndarray:
-    """Squares of hands, drawn towards the hands that the frame before shows in the same place.
+    """Squares of hands, moved towards the hands that the frame before shows in the same place.
 
-    The center is the middle between a square's own and that of the box around the keypoints before; half the
-    longer side of that box is added to the square's side (handDetector.cpp, trackHand).
+    The center lies midway between the square's own and that of the box around the earlier keypoints. Half
+    the longer side of that box is added to the square's side (handDetector.cpp, trackHand).
 
     Args:
         boxes: `(people, 4)`, the squares.
@@ -104,7 +104,7 @@ def steadied(boxes: np.ndarray, before: Poses) -> np.ndarray:
 
 
 def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """What each box shares with each other one, in parts of the smaller of both; 0 of a box that is NaN."""
+    """The overlap of each box with each other one, as a share of the smaller; 0 for boxes of NaN."""
     low = np.maximum(boxes[:, None, :2], others[:, :2])
     high = np.minimum((boxes[:, :2] + boxes[:, 2:])[:, None], others[:, :2] + others[:, 2:])
     smaller = np.minimum(boxes[:, 2:].prod(axis=1)[:, None], others[:, 2:].prod(axis=1))

@@ -1,4 +1,4 @@
-"""The same people from frame to frame: identities by OKS, and keypoints that do not tremble."""
+"""The same people from frame to frame: identities by OKS, and smoothed keypoints."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from keras_openpose.skeletons import Skeleton
 
 # Casiez, Roussel, Vogel: "1€ Filter", CHI 2012; the values of its demonstration, in hertz and pixels.
 _MIN_CUTOFF, _BETA, _DERIVATIVE_CUTOFF = 1.0, 0.007, 1.0
-# How much of a body's speed is that of the last frame; the rest is what it was.
+# Weight of the last frame in a body's speed; the earlier speed has the rest.
 _NEW_SPEED = 0.5
 
 
 @dataclass(eq=False)
 class _Person:
     id: int
-    keypoints: np.ndarray  # (keypoints, 2), where it is thought to be; what was never seen is NaN
+    keypoints: np.ndarray  # (keypoints, 2), the expected places; NaN if never seen
     velocity: np.ndarray  # (2,) pixels a frame, of the whole body
     smooth: "_OneEuro | None"
     missing: int = 0  # frames out of sight
@@ -25,14 +25,13 @@ class _Person:
 class PoseTracker:
     """Tells which people of a frame are those of the frames before.
 
-    Everybody's pose is expected to move on as it did; the poses of a frame are matched with the expected
-    ones by OKS, best first. Who is out of sight moves on unseen and keeps the identity for a while.
+    Every pose is expected to keep its speed. The poses of a frame are matched with the expected ones by OKS,
+    best first. A person out of sight moves on and keeps the identity for a while.
 
     Args:
         skeleton: gives the OKS constants.
-        memory: frames that somebody may be out of sight and come back as the same. Defaults to 15.
-        smooth: filter every keypoint by the one-euro filter, at so many frames a second. Defaults to
-            None, no filter.
+        memory: frames that a person may be out of sight and keep the identity. Defaults to 15.
+        smooth: frames a second, for the one-euro filter of every keypoint. Defaults to None, no filter.
     """
 
     def __init__(self, skeleton: Skeleton, *, memory: int = 15, smooth: float | None = None):
@@ -57,7 +56,7 @@ class PoseTracker:
         return Poses(keypoints, poses.scores, poses.pose_scores, poses.skeleton, np.array(ids, int))
 
     def _match(self, keypoints: np.ndarray) -> dict[int, _Person]:
-        """Poses of the frame, by number, to the people that they are."""
+        """The person of each matched pose, by the number of the pose."""
         if not len(keypoints) or not self._people:
             return {}
         expected = np.stack([person.keypoints for person in self._people])
@@ -84,7 +83,7 @@ def _see(person: _Person, seen: np.ndarray):
     """Take a person's new place and speed. Keypoints that are hidden move on with the body."""
     both = ~np.isnan(seen + person.keypoints).any(axis=1)
     if both.any():
-        # The difference to where it was expected is what the speed was wrong by, over the frames missed.
+        # The error of the expected place, over the frames missed, is the error of the speed.
         error = (seen - person.keypoints)[both].mean(axis=0)
         person.velocity = person.velocity + _NEW_SPEED * error / person.missing
         person.keypoints = person.keypoints + error
@@ -95,8 +94,8 @@ def _see(person: _Person, seen: np.ndarray):
 def _oks(keypoints: np.ndarray, expected: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
     """Object keypoint similarity, as COCO defines it, of every pose with every expected one.
 
-    Over the keypoints that both have, but not fewer than the pose of fewer keypoints has: a part of a
-    body can be all of that person that is in sight.
+    The sum is over the keypoints that both have; the divisor is the count of the pose with fewer. A part of
+    a body can be all that is in sight.
     """
     squares = ((keypoints[:, None] - expected) ** 2).sum(axis=-1)
     similarity = np.nan_to_num(np.exp(-squares / oks_spread(expected, sigmas)))
@@ -125,5 +124,5 @@ class _OneEuro:
         return self._value
 
     def _weight(self, cutoff):
-        """Of the new value, for a cutoff frequency: 1 / (1 + tau * fps)."""
+        """The new value's, at a cutoff frequency: 1 / (1 + tau * fps)."""
         return 1 / (1 + self._fps / (2 * np.pi * cutoff))

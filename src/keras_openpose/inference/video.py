@@ -23,7 +23,7 @@ from keras_openpose.writing import write_whole
 
 _Item = TypeVar("_Item")
 
-# Files without an index state about how many frames they have, from their length in seconds.
+# Files without an index state a rough number of frames, from their length in seconds.
 _COUNT_TOLERANCE = 0.02
 
 
@@ -42,9 +42,9 @@ def predict_video(
 ) -> Iterator[tuple[np.ndarray, Poses | WholeBody]]:
     """Find the people of a video, frame by frame, with identities that stay with them.
 
-    Poses of successive frames are matched by OKS, where everybody is expected to move on as before. The
-    next frames are read, and the network runs, while what was found is being used. Where the network is
-    slower than a camera or stream, the latest frame is looked at and those before it are left out.
+    Poses of successive frames are matched by OKS; everybody is expected to move on as before. Reading and
+    network run ahead while your code uses the results. A network that is slower than a camera or stream
+    gets the latest frame, and earlier ones are dropped.
 
     Args:
         model: a network of this package, any model with its inputs and outputs, or an exported one
@@ -57,15 +57,15 @@ def predict_video(
         hands: a network of one right hand, as `predict_whole_body` takes it. The squares around hands are
             steadied by the hands of the frame before, as in OpenPose. Defaults to none: no hands.
         face: a network of one face. Defaults to none: no faces.
-        memory: frames that somebody may be out of sight and come back under the same id. Defaults to 15.
-        smooth: filter the keypoints of bodies by the one-euro filter, so that they tremble less.
+        memory: frames that a person may be out of sight and keep the id. Defaults to 15.
+        smooth: whether to smooth the keypoints of bodies by the one-euro filter.
         fps: frames a second, for the filter. Defaults to what the video states, else 25.
         batch_size: frames that run at once. Defaults to 8, for cameras and streams to 1.
         **predict: arguments of `predict_poses` and, through it, of `decode_poses`.
 
     Returns:
-        An iterator of frames, RGB, and their `Poses` with `ids`, counted from 0; with `hands` or `face`, of
-        frames and each a `WholeBody`, whose `body` has the ids.
+        An iterator of frames, RGB, each with its `Poses`, whose `ids` count from 0. With `hands` or `face`,
+        each frame has a `WholeBody`, whose `body` has the ids.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -78,7 +78,7 @@ def predict_video(
         import numpy as np
         from keras_openpose import openpose, predict_video
 
-        model = openpose("mobilenet", num_stages=1)  # not trained: finds nobody worth mention
+        model = openpose("mobilenet", num_stages=1)  # not trained: finds only noise
         frames = (np.zeros((96, 128, 3), "uint8") for _ in range(3))
         for frame, poses in predict_video(model, frames, input_size=(96, 128)):
             assert len(poses.ids) == len(poses)
@@ -129,7 +129,7 @@ def predict_video(
 
 
 def _batches_until_error(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """The items in lists of so many; those that came before an error, before it."""
+    """The items in lists of `size`; items before an error come before it."""
     batch = []
     try:
         for item in items:
@@ -146,7 +146,7 @@ def _batches_until_error(items: Iterable[_Item], size: int) -> Iterator[list[_It
 
 
 def _ahead(items: Iterable[_Item], count: int, *, latest: bool = False) -> Iterator[_Item]:
-    """The items, up to so many of them made beforehand by a thread; of those, the latest alone if asked."""
+    """The items; a thread makes up to `count` ahead. With `latest`, new ones replace those that wait."""
     made: queue.Queue = queue.Queue(count)
     given_up = threading.Event()
     end = object()
@@ -172,7 +172,7 @@ def _ahead(items: Iterable[_Item], count: int, *, latest: bool = False) -> Itera
         except BaseException as error:  # raised where the items are used
             hand_over(end, error)
         finally:
-            getattr(items, "close", lambda: None)()  # which ends what it reads from, in turn
+            getattr(items, "close", lambda: None)()  # also ends what it reads from
 
     thread = threading.Thread(target=make, daemon=True)
     thread.start()
@@ -198,13 +198,12 @@ class VideoReader:
 
     Attributes:
         fps: frames a second.
-        frame_count: how many frames the file states, which may be about; 0 if it states none.
-        live: whether it is a camera or a stream, of which nobody knows how many frames it has.
+        frame_count: number of frames that the file states, perhaps roughly; 0 if it states none.
+        live: whether it is a camera or a stream, whose number of frames is unknown.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no video, or one without a frame that can be read; the camera or the
-            stream gives none.
+        ValueError: the file is no video, or the file, camera or stream gives no readable frame.
     """
 
     def __init__(self, source: int | str | os.PathLike):
@@ -233,15 +232,15 @@ class VideoReader:
             self._more = self._capture.grab()
 
     def check_complete(self):
-        """Refuse a video of which fewer frames came than the file states, and that ended too early.
+        """Refuse a video that gave fewer frames than the file states and ended too early.
 
-        At a variable frame rate, what OpenCV states is the length in seconds times a nominal rate.
+        At a variable frame rate, OpenCV states the length in seconds times a nominal rate.
 
         Raises:
             ValueError: the video broke off.
         """
         tolerance = max(1, _COUNT_TOLERANCE * self.frame_count)
-        left = self.frame_count - self._milliseconds / 1000 * self.fps  # one, the last, has no end
+        left = self.frame_count - self._milliseconds / 1000 * self.fps  # the last frame has no end
         if self.frame_count - self._read > tolerance and left > tolerance + 1:
             raise ValueError(
                 f"The video breaks off after {self._read} of {self.frame_count} frames: {self._source}"
@@ -256,7 +255,7 @@ def is_live(source: int | str | os.PathLike) -> bool:
 def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], *, fps: float) -> int:
     """Write frames as an MP4 file, whole or not at all.
 
-    Ctrl-C ends the video there: the file of the frames until then is kept, and the interrupt goes on.
+    Ctrl-C ends the video: the file keeps the frames until then, and the interrupt is raised again.
 
     Args:
         path: file to write, ending in `.mp4`. One that exists is replaced.
@@ -292,7 +291,7 @@ def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], *, fps: f
         if not count:
             raise ValueError("A video must have at least one frame. Received: none.")
         # OpenCV says nothing when the disk is full: the file then lacks its end, with the index.
-        # It may hold one more: Ctrl-C can come between a frame and its count.
+        # The file may hold one frame more: Ctrl-C can come between a frame and its count.
         if cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT) < count:
             raise OSError(
                 errno.EIO, f"Not all of the {count} frames could be written; is the disk full?", str(path)

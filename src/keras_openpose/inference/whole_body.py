@@ -58,8 +58,8 @@ def predict_whole_body(
     """Find the people in photographs, and the keypoints of their hands and faces.
 
     Squares around hands and faces follow from the keypoints of the body, as in OpenPose. They are cut out,
-    black outside of the photograph, those of all people in batches; left hands are mirrored for the network.
-    The highest peak of each heatmap is the keypoint. Faces of 40 pixels or less are not looked at.
+    black outside of the photograph, and run in batches. Left hands are mirrored for the network. The highest
+    peak of each heatmap is the keypoint. Faces of 40 pixels or less are skipped.
 
     Args:
         images: one photograph, or an iterable or batch of them, of any sizes, as `predict_poses` takes.
@@ -71,7 +71,7 @@ def predict_whole_body(
             nose, eyes and ears, or neck and head. Defaults to the network's own; only a plain model, which
             has none, needs it.
         hand_scales: factors of the squares around hands; the heatmaps of all are averaged. CMU's best
-            results are of six from 0.8 to 1.2. Defaults to one look.
+            results use six from 0.8 to 1.2. Defaults to one.
         batch_size: photographs, or crops of one scale, that run at once. Defaults to 8.
         **predict: arguments of `predict_poses`, for the bodies, and through it of `decode_poses`.
 
@@ -89,7 +89,7 @@ def predict_whole_body(
         import numpy as np
         from keras_openpose import hand_openpose, openpose, predict_whole_body
 
-        body = openpose("mobilenet", num_stages=1)  # not trained: finds nobody worth mention
+        body = openpose("mobilenet", num_stages=1)  # not trained: finds only noise
         photograph = np.zeros((96, 128, 3), "uint8")
         people = predict_whole_body(photograph, body=body, hands=hand_openpose(), input_size=(96, 128))
         assert len(people.left_hands) == len(people.body)
@@ -108,7 +108,7 @@ def predict_whole_body(
 
 
 class PartFinder:
-    """Finds the hands and faces of people whose bodies are found. Arguments as of `predict_whole_body`."""
+    """Finds the hands and faces of people whose bodies are found. Arguments as in `predict_whole_body`."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class PartFinder:
         self._hands = self._face = None
         if hands is not None:
             self._hands = CropNetwork("hands", hands, HAND_21, scales=scales, batch_size=batch_size)
-            hand_boxes(unseen(0, skeleton), "left")  # or an error that says what the skeleton lacks
+            hand_boxes(unseen(0, skeleton), "left")  # raises if the skeleton lacks keypoints
             hand_boxes(unseen(0, skeleton), "right")
         if face is not None:
             self._face = CropNetwork("face", face, FACE_70, scales=(1.0,), batch_size=batch_size)

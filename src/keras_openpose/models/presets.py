@@ -209,7 +209,7 @@ PRESETS = {
             size=2_565_592,
             license="Apache-2.0 (keras-openpose)",
             ap=71.0,
-            ap_protocol="200 scenes of `synthetic_people`, mirrored, second look, smoothed; no photographs",
+            ap_protocol="200 scenes of `synthetic_people`, mirrored, refined, smoothed; no photographs",
             predict={"input_size": (384, 384), "heatmap_sigma": 0.5, "peak_weight": 0.75},
         ),
         Preset(

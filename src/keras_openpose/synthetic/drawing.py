@@ -15,9 +15,9 @@ _TONES = ((0.66, 1.00, 0.00), (0.86, 0.82, 0.15), (1.00, 0.50, 0.30))
 
 
 def draw_person(person: Person, number: int, image: np.ndarray, owners: np.ndarray, depths: np.ndarray):
-    """Draw a person before all that is there, in arrays that are `FINE` times too large, in place.
+    """Draw a person over what is there, in place, in arrays that are `FINE` times too large.
 
-    `owners` gets the number where the person is, `depths` how near to the viewer that is, in body heights.
+    Where the person is, `owners` gets the number, and `depths` how near to the viewer, in body heights.
     """
     for depth, material, centers, radii in person.solids():
         # What is farther from the viewer gets less light, which tells near limbs from far ones.

@@ -58,9 +58,9 @@ def annotate(scene: Scene, image_id: int, first_id: int) -> list[dict]:
 def _keypoints(scene: Scene, person: Person, number: int) -> np.ndarray:
     """Keypoints and their visibility, `(keypoints, 3)`.
 
-    2 where the person is seen, unless what is seen is nearer to the viewer than the keypoint; 1 where it or
-    another person hides the keypoint; 0 outside the image. Nose, eyes and ears on the far side of the head
-    are 0 as well, since COCO's annotators leave them out.
+    Visibility is 2 where the keypoint is seen; 1 where another person, or a nearer part of this one, hides
+    it; 0 outside the image. Nose, eyes and ears on the far side of the head are 0 as well, since COCO's
+    annotators leave them out.
     """
     points = person.keypoints()
     places, depths = points[:, :2], points[:, 2]
@@ -77,8 +77,8 @@ def _polygons(mask: np.ndarray) -> list[list[float]]:
 
     There, pixel n reaches from n to n + 1. Contours run through the centers of border pixels, so those
     of the mask enlarged twofold run a quarter of a pixel within the true outline. COCO's polygons have
-    no holes: a hole, such as between an arm and the trunk, is joined to its outline by a line that is
-    run along twice, there and back, which encloses nothing.
+    no holes: a line that runs there and back, and encloses nothing, joins a hole, such as between an arm
+    and the trunk, to its outline.
     """
     fine = cv2.resize(mask, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
     rings, relations = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
@@ -91,6 +91,6 @@ def _polygons(mask: np.ndarray) -> list[list[float]]:
 
 
 def _simplify(ring: np.ndarray) -> np.ndarray:
-    """Leaves out the points less than half a pixel, one of the enlarged mask, from a line between others."""
+    """Drops points less than half a pixel (one of the enlarged mask) from a line between others."""
     simple = cv2.approxPolyDP(ring, 1.0, True)
     return (simple if len(simple) > 2 else ring)[:, 0]

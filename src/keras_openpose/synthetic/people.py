@@ -9,8 +9,8 @@ from keras_openpose.skeletons import COCO_KEYPOINTS
 from keras_openpose.synthetic.poses import FOREARM, HIP, SHIN, SHOULDER, Bone, make_bones, sample_pose
 
 Place = tuple[str, np.ndarray]  # a bone, and an offset along its axes
-# The hull of some spheres: two make a tapered limb, more a trunk. Its material, how much nearer to the viewer
-# it is drawn than it is, places and radii of the spheres.
+# The hull of some spheres: two make a tapered limb, more make a trunk. Its material, its lift (it is drawn
+# this much nearer to the viewer), places and radii of the spheres.
 Solid = tuple[str, float, list[Place], np.ndarray]
 
 
@@ -110,7 +110,7 @@ class Person(NamedTuple):
 
 
 def sample_person(rng: np.random.Generator, height: float, camera_pitch: float) -> Person:
-    """A random person of so many pixels at (0, 0), seen by a camera that looks down by so many degrees."""
+    """A random person, `height` pixels tall, at (0, 0); the camera looks down by `camera_pitch` degrees."""
     bones = make_bones(sample_pose(rng), camera_pitch)
     return Person(bones, sample_colors(rng), height, np.zeros(2), girth=rng.uniform(0.85, 1.25))
 

@@ -45,7 +45,7 @@ class Pose(NamedTuple):
 
 
 def make_bones(pose: Pose, camera_pitch: float = 0) -> dict[str, Bone]:
-    """The bones of a person, seen by a camera that looks down by so many degrees."""
+    """The bones of a person, seen by a camera that looks down by these degrees."""
     body = _turn(_X, -camera_pitch) @ _turn(_Y, pose.heading)
     chest = body @ _turn(_Y, pose.twist) @ _turn(_X, -pose.bend)
     head = chest @ _turn(_Y, pose.look) @ _turn(_X, -pose.nod)

@@ -8,11 +8,11 @@ import numpy as np
 from keras_openpose.synthetic.drawing import FINE, draw_person, paint_background
 from keras_openpose.synthetic.people import Person, sample_person
 
-# Body heights, in shorter sides of the image: of the nearest person in a scene, and the least of all.
+# Body heights, in shorter sides of the image: range of the nearest person's, and the least of all.
 _LARGEST, _SMALLEST = (0.50, 1.20), 0.42
 _ATTEMPTS = 8  # to find room for a person
-_SHARE_ABOVE = 0.6  # of the keypoints, that the lower border of the image never cuts off
-_LEAST_SHARE = 0.4  # of the keypoints, that are in the image and beside all who are nearer
+_SHARE_ABOVE = 0.6  # of the keypoints; the lower border of the image never cuts it off
+_LEAST_SHARE = 0.4  # of the keypoints that must be in the image and not behind nearer people
 
 
 class Scene(NamedTuple):
@@ -65,7 +65,7 @@ def locate(places: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.nd
 def _find_room(
     rng: np.random.Generator, person: Person, nearer: list[Person], ground: float, size: tuple[int, int]
 ) -> list[Person]:
-    """The person with the lowest keypoint on the row `ground`, or no one where enough would be hidden."""
+    """The person with the lowest keypoint on the row `ground`, or nobody if too much would be hidden."""
     keypoints = person.keypoints()[:, :2]
     middle, lowest = keypoints[:, 0].mean(), keypoints[:, 1].max()
     upper_part = np.sort(keypoints[:, 1])[int(_SHARE_ABOVE * len(keypoints))]
