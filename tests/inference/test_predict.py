@@ -308,7 +308,7 @@ def test_photographs_are_not_changed(arm, arm_model, photograph_arms):
         ("fast", {"scales": (1,), "flip": False, "refine": False}),
         # min_score: the decoder's 0.2, times 1.1 and 0.75
         ("balanced", {"scales": (1, 1.5), "flip": True, "refine": False, "min_score": 0.22}),
-        ("best", {"scales": (0.75, 1, 1.5, 2), "flip": True, "refine": True, "min_score": 0.15}),
+        ("best", {"scales": (0.75, 1, 1.5, 2, 2.5), "flip": True, "refine": True, "min_score": 0.15}),
     ],
 )
 def test_a_quality_stands_for_flags(quality, flags, arm, arm_model, photograph_arms):

@@ -34,7 +34,7 @@ class _Quality(NamedTuple):
 QUALITIES = {
     "fast": _Quality((1.0,), flip=False, refine=False, min_score=1.0),
     "balanced": _Quality((1.0, 1.5), flip=True, refine=False, min_score=1.1),
-    "best": _Quality((0.75, 1.0, 1.5, 2.0), flip=True, refine=True, min_score=0.75),
+    "best": _Quality((0.75, 1.0, 1.5, 2.0, 2.5), flip=True, refine=True, min_score=0.75),
 }
 
 
@@ -95,8 +95,8 @@ def predict_poses(
             network's own, see `PoseEstimator.predict_options`, or to the one size that it takes, else to
             `(368, 432)`, the size of the tf-pose networks.
         quality: `"fast"` is one pass. `"balanced"` averages the sizes 1 and 1.5 and their mirror images, at
-            about six times the cost. `"best"` averages four sizes from 0.75 to 2 and refines, at about
-            twenty times the cost. Balanced multiplies the default of `min_score` by 1.1, best by 0.75.
+            about six times the cost. `"best"` averages five sizes from 0.75 to 2.5 and refines, at about
+            thirty-five times the cost. Balanced multiplies the default of `min_score` by 1.1, best by 0.75.
             Defaults to `"fast"`.
         scales: factors of `input_size`; the maps of all are averaged. `(1, 2)` finds smaller people.
             Defaults to those of `quality`, as do `flip` and `refine`.
