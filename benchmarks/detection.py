@@ -31,7 +31,6 @@ RUNS = {
     "mirrored": {"flip": True},
     "one scale, refined": {"refine": True},
     "scales 1 and 2, mirrored": {"scales": (1, 2), "flip": True},
-    "scales 1 and 2, mirrored, peak weight": {"scales": (1, 2), "flip": True, "peak_weight": 0.75},
     "scales 1 and 2, mirrored, plain grouping": {"scales": (1, 2), "flip": True, **PLAIN},
     "scales 1 and 2, mirrored, refined": {"scales": (1, 2), "flip": True, "refine": True},
 }
