@@ -493,7 +493,7 @@ def with_people(coco):
 @pytest.mark.parametrize(
     ("options", "bar"),
     [
-        # 15.8: the defaults gain 0.6 on the 898 photographs that they were chosen on, and lose 0.5 on these 40.
+        # 15.8: the defaults gain 0.6 on the 898 photographs they were chosen on, and lose 0.5 on these 40.
         pytest.param({}, 15.5, id="one scale"),
         # At one scale it is 25.1, without refinement 32.3 (docs/benchmarks.md).
         pytest.param({"scales": (1, 2), "flip": True, "refine": True}, 33.0, id="two, mirrored, refined"),
