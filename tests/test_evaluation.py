@@ -493,8 +493,8 @@ def with_people(coco):
 @pytest.mark.parametrize(
     ("options", "bar"),
     [
-        # 15.8: the defaults gain 0.6 on the 898 photographs they were chosen on, and lose 0.5 on these 40.
-        pytest.param({}, 15.5, id="one scale"),
+        pytest.param({"peak_weight": 0}, 16.0, id="one scale, limbs by agreement alone"),
+        pytest.param({"scales": (1, 2), "flip": True}, 31.0, id="two, mirrored"),
         # At one scale it is 25.1, without refinement 32.3 (docs/benchmarks.md).
         pytest.param({"scales": (1, 2), "flip": True, "refine": True}, 33.0, id="two, mirrored, refined"),
     ],
@@ -514,6 +514,17 @@ def test_the_trained_network_reaches_its_bar_and_coco_score_agrees(
     )
     assert figures == pytest.approx(coco_score.score(coco[1], results, with_people))
     assert figures["AP"] >= bar
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_the_defaults_find_no_fewer_people_than_agreement_alone(mobilenet, shared):
+    """335 photographs, on which one point of AP is within chance; the 40 above are too few to choose by."""
+    folder = shared / "data/photographs"
+    figures = evaluate_coco(
+        mobilenet, folder / "val", folder / "val.json", input_size=(368, 432), verbose=False
+    )
+    assert figures["AP"] >= 21.5  # of `peak_weight=0, sample_threshold=0.02`; 21.6 with the defaults
 
 
 @pytest.mark.shared
