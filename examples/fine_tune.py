@@ -68,7 +68,7 @@ It is a plain Keras model: `fit` trains it, and `save` keeps it with its optimiz
 """
 
 if arguments.small:
-    model = ko.mobilenet_openpose("v2_small")
+    model = ko.compact_openpose()
 else:
     model = ko.from_preset("mobilenet_v2_small_coco", file=arguments.weights)
 

@@ -79,7 +79,7 @@ Build and compile it in the scope.
 """
 
 with scope:
-    model = ko.mobilenet_openpose("v2_small")
+    model = ko.compact_openpose()
     optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=1.0)
     model.compile(optimizer, loss=ko.StageLoss())
 

@@ -55,7 +55,7 @@ torch.distributed.init_process_group(communication)
 The wrapper copies the weights of rank 0 to all processes.
 """
 
-model = ko.mobilenet_openpose("v2_small").to(device)
+model = ko.compact_openpose().to(device)
 parallel = torch.nn.parallel.DistributedDataParallel(model, device_ids=device_ids)
 optimizer = torch.optim.Adam(parallel.parameters(), lr=1e-3)
 loss_function = ko.StageLoss()

@@ -1,5 +1,6 @@
 """Keypoints of one's own, from labels to people, on the command line."""
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -65,17 +66,20 @@ def run(*words):
     return main([str(word) for word in words])
 
 
-@pytest.fixture(scope="module", params=list(KEYPOINTS))
-def trained(request, tmp_path_factory):
-    """The kind of body, a network that the command line trained from its labels, unseen labels."""
-    kind, folder = request.param, tmp_path_factory.mktemp(request.param)
+@pytest.fixture(scope="module")
+def train_once(tmp_path_factory):
+    """Of a kind of body: a network that the command line trained from its labels, and unseen labels."""
+    return functools.cache(lambda kind: train_network(kind, tmp_path_factory.mktemp(kind)))
+
+
+def train_network(kind, folder):
     train, unseen = write_coco(kind, folder / "train", 48), write_coco(kind, folder / "unseen", 6, first=1000)
     start = folder / "start.keras"
     keras.utils.set_random_seed(0)
     small_network(ko.read_skeleton(train[1])).save(start)
     command = ("train", *train, "--output", folder / "run", "--model", start, "--input-size", *SIZE)
     assert run(*command, "--steps", 300, "--batch-size", 8, "--learning-rate", "3e-3") == 0
-    return kind, folder / "run/model.keras", unseen
+    return folder / "run/model.keras", unseen
 
 
 def small_network(skeleton):
@@ -89,8 +93,9 @@ def small_network(skeleton):
 
 
 @pytest.mark.slow
-def test_the_network_finds_them_in_python_and_on_the_command_line(trained, tmp_path, capsys):
-    kind, path, (images, labels) = trained
+@pytest.mark.parametrize("kind", KEYPOINTS)
+def test_the_network_finds_them_in_python_and_on_the_command_line(kind, train_once, tmp_path, capsys):
+    path, (images, labels) = train_once(kind)
     model = keras.models.load_model(path)
     assert model.skeleton.keypoints == KEYPOINTS[kind]
     assert model.skeleton.name == kind
@@ -112,15 +117,14 @@ def test_the_network_finds_them_in_python_and_on_the_command_line(trained, tmp_p
 # Every format takes the skeleton along in its own way, whatever it is: two trees in one format suffice.
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("trained", "suffix"),
+    ("kind", "suffix"),
     [("lamp", ".onnx"), ("lamp", ".tflite"), ("lamp", ".xml"), ("lamp", ""), ("feet", "")],
-    indirect=["trained"],
 )
-def test_an_export_finds_the_same_without_naming_the_skeleton(trained, suffix, tmp_path):
+def test_an_export_finds_the_same_without_naming_the_skeleton(kind, suffix, train_once, tmp_path):
     pytest.importorskip(
         {".onnx": "onnxruntime", ".tflite": "ai_edge_litert", ".xml": "openvino", "": "keras"}[suffix]
     )
-    _, path, (images, _) = trained
+    path, (images, _) = train_once(kind)
     exported = tmp_path / f"network{suffix}"
     assert run("export", exported, "--model", path, "--size", *SIZE) == 0
     model, network = keras.models.load_model(path), ko.load_exported(exported)
