@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections import Counter
 
 import cv2
 import keras
@@ -306,9 +307,8 @@ def test_photographs_are_not_changed(arm, arm_model, photograph_arms):
     ("quality", "flags"),
     [
         ("fast", {"scales": (1,), "flip": False, "refine": False}),
-        # min_score: the decoder's 0.2, times 1.1 and 0.75
+        # min_score: the decoder's 0.2, times 1.1
         ("balanced", {"scales": (1, 1.5), "flip": True, "refine": False, "min_score": 0.22}),
-        ("best", {"scales": (0.75, 1, 1.5, 2, 2.5), "flip": True, "refine": True, "min_score": 0.15}),
     ],
 )
 def test_a_quality_stands_for_flags(quality, flags, arm, arm_model, photograph_arms):
@@ -320,6 +320,21 @@ def test_a_quality_stands_for_flags(quality, flags, arm, arm_model, photograph_a
     assert len(short) == 3
     np.testing.assert_array_equal(short.keypoints, long.keypoints)
     np.testing.assert_array_equal(short.pose_scores, long.pose_scores)
+
+
+def test_the_best_quality_sees_five_sizes_and_three_crops_of_everyone(arm, arm_model, photograph_arms):
+    run, seen = forward_pass(arm_model, arm), []
+
+    def call(images):
+        seen.extend([images.shape[1:3]] * len(images))
+        return dict(zip(("heatmaps", "pafs"), run(images), strict=True))
+
+    network = ExportedNetwork((None, None, None, 3), {"heatmaps": 4, "pafs": 4}, call, arm)
+    image = photograph_arms((240, 320), ARMS)
+    poses = predict_poses(network, image, input_size=(128, 160), quality="best")
+    np.testing.assert_allclose(from_left(poses), ARMS, atol=1)
+    sizes = [(96, 128), (128, 160), (192, 240), (256, 320), (320, 400)]
+    assert Counter(seen) == {**dict.fromkeys(sizes, 2), (368, 368): 2 * 3 * 3}
 
 
 def test_flags_win_over_the_quality(arm, arm_model, photograph_arms):
@@ -358,6 +373,33 @@ def test_refinement_helps_someone_whose_keypoints_lie_in_a_row(arm, arm_model, p
     )
     assert once.boxes[0, 2] < 2  # whose area says little
     assert twice.pose_scores[0] > 1.5 * once.pose_scores[0]
+
+
+class BlindToCrops(keras.layers.Layer):
+    """Maps of nothing, where the images are crops of refinement."""
+
+    def call(self, images, maps):
+        return maps * keras.ops.cast(keras.ops.shape(images)[1] != 368, maps.dtype)
+
+
+def test_a_faint_person_is_kept_if_found_again(arm, arm_model, photograph_arms):
+    images = keras.Input((None, None, 3))
+    blind = {name: BlindToCrops()(images, maps) for name, maps in arm_model(images).items()}
+    blind = keras.Model(images, blind)
+    image = photograph_arms((240, 320), ARMS[:1])
+    options = {"skeleton": arm, "input_size": (240, 320)}
+    once = predict_poses(arm_model, image, **options)
+    score = once.pose_scores[0] / len(arm.keypoints)
+
+    def count(model, part, refine=True):
+        """People found where the score is this part of `min_score`."""
+        return len(predict_poses(model, image, **options, min_score=score / part, refine=refine))
+
+    assert count(arm_model, 0.9, refine=False) == 0
+    assert count(arm_model, 0.9) == 1
+    assert count(arm_model, 0.7) == 0
+    assert count(blind, 0.9) == 0
+    assert count(blind, 1.1) == 1
 
 
 @pytest.mark.parametrize(

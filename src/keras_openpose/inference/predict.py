@@ -14,7 +14,7 @@ from keras_openpose.inference.arguments import check_arguments
 from keras_openpose.inference.decoding import decode_poses
 from keras_openpose.inference.forward import Network, find_skeleton, forward_pass
 from keras_openpose.inference.looks import MULTIPLE, STRIDE, average_maps, decode_maps
-from keras_openpose.inference.refinement import CROP_SIZE, refine_poses
+from keras_openpose.inference.refinement import CANDIDATES, CROP_SIZE, refine_poses
 from keras_openpose.poses import Poses
 from keras_openpose.skeletons import Skeleton
 
@@ -27,14 +27,15 @@ class _Quality(NamedTuple):
     scales: tuple[float, ...]
     flip: bool
     refine: bool
-    min_score: float  # a factor: larger sizes find more false positives, many sizes lower the peaks
+    min_score: float = 1.0  # a factor: larger sizes find more false positives
+    lengths: tuple[int, ...] = (200,)  # of a person in the crops of refinement
 
 
 # Chosen on photographs of COCO with two networks, see docs/benchmarks.md.
 QUALITIES = {
-    "fast": _Quality((1.0,), flip=False, refine=False, min_score=1.0),
+    "fast": _Quality((1.0,), flip=False, refine=False),
     "balanced": _Quality((1.0, 1.5), flip=True, refine=False, min_score=1.1),
-    "best": _Quality((0.75, 1.0, 1.5, 2.0, 2.5), flip=True, refine=True, min_score=0.75),
+    "best": _Quality((0.75, 1.0, 1.5, 2.0, 2.5), flip=True, refine=True, lengths=(150, 200, 280)),
 }
 
 
@@ -96,13 +97,14 @@ def predict_poses(
             `(368, 432)`, the size of the tf-pose networks.
         quality: `"fast"` is one pass. `"balanced"` averages the sizes 1 and 1.5 and their mirror images, at
             about six times the cost. `"best"` averages five sizes from 0.75 to 2.5 and refines, at about
-            thirty-five times the cost. Balanced multiplies the default of `min_score` by 1.1, best by 0.75.
-            Defaults to `"fast"`.
+            thirty-five times the cost. Balanced multiplies the default of `min_score` by 1.1. Defaults to
+            `"fast"`.
         scales: factors of `input_size`; the maps of all are averaged. `(1, 2)` finds smaller people.
             Defaults to those of `quality`, as do `flip` and `refine`.
         flip: average in the maps of the mirrored photograph.
         refine: run the network again on a crop of each person, scaled to 200 pixels of length in
-            368×368, the size of people in training.
+            368×368, the size of people in training; at the best quality on three, of 150, 200 and 280.
+            Who is found there again may have a score of 0.75 times `min_score`.
         batch_size: photographs, or people in refinement, that run at once. Defaults to 8.
         **decode: arguments of `decode_poses`, such as `min_score` or `max_people`. Defaults to the
             network's own, see `PoseEstimator.predict_options`, else to those of `decode_poses`.
@@ -138,6 +140,7 @@ def predict_poses(
     size = _input_size(model, own_size if input_size is None else input_size)
     suited["min_score"] = chosen.min_score * suited.get("min_score", _MIN_SCORE)
     decode = {**suited, **decode}
+    first = {**decode, "min_score": CANDIDATES * decode["min_score"]} if refine else decode
     skeleton = find_skeleton(model, skeleton)
     forward = forward_pass(model, skeleton)
     scales = tuple(scales) if np.iterable(scales) else (scales,)
@@ -164,9 +167,12 @@ def predict_poses(
         photographs = [load_photograph(image) for image in group]
         maps, pixels = average_maps(forward, photographs, skeleton, size, scales, multiples, flip)
         pairs = zip(maps, pixels, strict=True)
-        batch = [decode_maps(one, skeleton, decode, scale) for one, scale in pairs]
+        batch = [decode_maps(one, skeleton, first, scale) for one, scale in pairs]
         if refine:
-            batch = refine_poses(forward, photographs, batch, pixels, skeleton, batch_size, decode)
+            certain, lengths = decode["min_score"], chosen.lengths
+            batch = refine_poses(
+                forward, photographs, batch, pixels, skeleton, batch_size, first, certain, lengths
+            )
         results += [_within(*pair) for pair in zip(batch, photographs, strict=True)]
     return results[0] if single else results
 
