@@ -307,7 +307,6 @@ def test_photographs_are_not_changed(arm, arm_model, photograph_arms):
     ("quality", "flags"),
     [
         ("fast", {"scales": (1,), "flip": False, "refine": False}),
-        # min_score: the decoder's 0.2, times 1.1
         ("balanced", {"scales": (1, 1.5), "flip": True, "refine": False, "min_score": 0.22}),
     ],
 )

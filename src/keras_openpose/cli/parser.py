@@ -328,7 +328,7 @@ def _add_predict(parser: argparse.ArgumentParser):
     about = "The defaults of thresholds are those of decode_poses; a preset may have its own."
     group = parser.add_argument_group("finding people", about, argument_default=argparse.SUPPRESS)
     size_help = "height and width that images are fitted into (default: the network's own, else 368 432)"
-    quality_help = "fast is one pass, balanced costs about 6 and best about 35 times as much (default: fast)"
+    quality_help = "fast is one pass, balanced costs about 6 and best about 50 times as much (default: fast)"
     scales_help = "sizes to look at, as factors, averaged (default: those of the quality)"
     group.add_argument("--input-size", type=_LENGTH, nargs=2, metavar=("H", "W"), help=size_help)
     group.add_argument("--quality", choices=tuple(QUALITIES), help=quality_help)
