@@ -115,7 +115,8 @@ else:
         for split in ("train2017", "val2017")
     )
 if scale == "small":
-    for (images, labels), count, seed in ((train, arguments.scenes, 1), (val, 100, 2)):
+    unseen = min(arguments.scenes, 100)
+    for (images, labels), count, seed in ((train, arguments.scenes, 1), (val, unseen, 2)):
         if not labels.exists():
             ko.synthetic_people(count, size=size, people=(1, 2), seed=seed, folder=data, split=images.name)
 

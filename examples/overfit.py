@@ -98,8 +98,8 @@ model.compile(
 )
 model.fit(
     batch.cache().repeat(),
-    epochs=arguments.steps // 50,
-    steps_per_epoch=50,
+    epochs=max(arguments.steps // 50, 1),
+    steps_per_epoch=min(arguments.steps, 50),
     shuffle=False,
     verbose=2,
 )

@@ -457,6 +457,18 @@ def test_options_that_a_network_brings_along_are_defaults(arm, arm_model, photog
     assert len(predict_poses(model, image, skeleton=arm, max_people=None)) == len(found) > 1
 
 
+@pytest.mark.parametrize("quality", ["fast", "balanced", "best"])
+def test_a_min_score_that_a_network_brings_along_holds_at_every_quality(
+    quality, arm, arm_model, photograph_arms
+):
+    model = keras.Model(arm_model.input, arm_model.output)
+    options = {"skeleton": arm, "input_size": (120, 160), "quality": quality}
+    image = photograph_arms((240, 320), ARMS)
+    for own, number in ((0.21, 3), (99, 0)):
+        model.predict_options = {"min_score": own}
+        assert len(predict_poses(model, image, **options)) == number
+
+
 def test_refinement_is_not_narrowed_to_the_best_person_of_a_crop(tmp_path):
     model = from_preset("demo_synthetic")
     images, _ = synthetic_people(8, size=(256, 256), people=(3, 4), seed=5, folder=tmp_path)

@@ -25,11 +25,11 @@ SMALL = {
 REAL = {
     "overfit.py": [
         "--images", "{val}", "--labels", "{labels}", "--weights", "{weights}",
-        "--photographs", "2", "--size", "192", "224", "--steps", "50",
+        "--photographs", "2", "--size", "96", "112", "--steps", "4",
     ],
     "train_photographs.py": [
         "--train", "{val}", "{few}", "--held-back", "{val}", "{few}",
-        "--steps", "2", "2", "--synthetic", "8", "--folder", "out",
+        "--steps", "1", "1", "--synthetic", "8", "--folder", "out",
     ],
     "detect.py": ["{val}/000000000139.jpg", "--output", "out"],
 }  # fmt: skip
