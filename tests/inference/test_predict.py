@@ -307,7 +307,7 @@ def test_photographs_are_not_changed(arm, arm_model, photograph_arms):
     ("quality", "flags"),
     [
         ("fast", {"scales": (1,), "flip": False, "refine": False}),
-        ("balanced", {"scales": (1, 1.5), "flip": True, "refine": False, "min_score": 0.22}),
+        ("balanced", {"scales": (0.75, 1.5), "flip": True, "refine": False}),
     ],
 )
 def test_a_quality_stands_for_flags(quality, flags, arm, arm_model, photograph_arms):

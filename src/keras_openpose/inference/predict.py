@@ -27,14 +27,13 @@ class _Quality(NamedTuple):
     scales: tuple[float, ...]
     flip: bool
     refine: bool
-    min_score: float = _MIN_SCORE
     lengths: tuple[int, ...] = (200,)  # of a person in the crops of refinement
 
 
 # Chosen on photographs of COCO with two networks, see docs/benchmarks.md.
 QUALITIES = {
     "fast": _Quality((1.0,), flip=False, refine=False),
-    "balanced": _Quality((1.0, 1.5), flip=True, refine=False, min_score=0.22),
+    "balanced": _Quality((0.75, 1.5), flip=True, refine=False),
     "best": _Quality((0.75, 1.0, 1.5, 2.0, 2.5), flip=True, refine=True, lengths=(150, 200, 280)),
 }
 
@@ -95,10 +94,9 @@ def predict_poses(
         input_size: `(height, width)` that photographs are fitted into at scale 1. Defaults to the
             network's own, see `PoseEstimator.predict_options`, or to the one size that it takes, else to
             `(368, 432)`, the size of the tf-pose networks.
-        quality: `"fast"` is one pass. `"balanced"` averages the sizes 1 and 1.5 and their mirror images, at
+        quality: `"fast"` is one pass. `"balanced"` averages the sizes 0.75 and 1.5 and their mirror images, at
             about six times the cost. `"best"` averages five sizes from 0.75 to 2.5 and refines, at about
-            fifty times the cost. Balanced drops people under a `min_score` of 0.22, unless the
-            network has its own. Defaults to `"fast"`.
+            fifty times the cost. Defaults to `"fast"`.
         scales: factors of `input_size`; the maps of all are averaged. `(1, 2)` finds smaller people.
             Defaults to those of `quality`, as do `flip` and `refine`.
         flip: average in the maps of the mirrored photograph.
@@ -138,7 +136,7 @@ def predict_poses(
     suited = dict(getattr(model, "predict_options", {}))
     own_size = suited.pop("input_size", None)
     size = _input_size(model, own_size if input_size is None else input_size)
-    decode = {"min_score": chosen.min_score, **suited, **decode}
+    decode = {"min_score": _MIN_SCORE, **suited, **decode}
     first = {**decode, "min_score": CANDIDATES * decode["min_score"]} if refine else decode
     skeleton = find_skeleton(model, skeleton)
     forward = forward_pass(model, skeleton)
