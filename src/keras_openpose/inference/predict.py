@@ -94,8 +94,8 @@ def predict_poses(
         input_size: `(height, width)` that photographs are fitted into at scale 1. Defaults to the
             network's own, see `PoseEstimator.predict_options`, or to the one size that it takes, else to
             `(368, 432)`, the size of the tf-pose networks.
-        quality: `"fast"` is one pass. `"balanced"` averages the sizes 0.75 and 1.5 and their mirror images, at
-            about six times the cost. `"best"` averages five sizes from 0.75 to 2.5 and refines, at about
+        quality: `"fast"` is one pass. `"balanced"` averages the sizes 0.75 and 1.5 and their mirror images,
+            at about six times the cost. `"best"` averages five sizes from 0.75 to 2.5 and refines, at about
             fifty times the cost. Defaults to `"fast"`.
         scales: factors of `input_size`; the maps of all are averaged. `(1, 2)` finds smaller people.
             Defaults to those of `quality`, as do `flip` and `refine`.
