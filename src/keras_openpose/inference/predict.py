@@ -103,7 +103,7 @@ def predict_poses(
         refine: run the network again on a crop of each person, scaled to 200 pixels of length in
             368×368, the size of people in training; at the best quality on three, of 150, 200 and 280.
             Who is found there again may have a score of 0.75 times `min_score`.
-        batch_size: photographs, or people in refinement, that run at once. Defaults to 8.
+        batch_size: photographs, or crops in refinement, that run at once. Defaults to 8.
         **decode: arguments of `decode_poses`, such as `min_score` or `max_people`. Defaults to the
             network's own, see `PoseEstimator.predict_options`, else to those of `decode_poses`.
 
