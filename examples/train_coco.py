@@ -51,7 +51,7 @@ train, val = ((data / split, data / f"annotations/person_keypoints_{split}.json"
 if arguments.small and not val[1].exists():
     options = {"size": size, "people": (1, 2), "folder": data}
     ko.synthetic_people(400, seed=1, split="train", **options)
-    ko.synthetic_people(50, seed=2, split="val", **options)
+    ko.synthetic_people(20, seed=2, split="val", **options)
 
 """
 ## Batches

@@ -86,14 +86,19 @@ def free_address():
         return f"127.0.0.1:{free.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_two_processes(backend, one_device, tmp_path):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"needs {backend}")
+def test_two_processes_of_pytorch(one_device, tmp_path):
+    """Those of JAX are killed and started again, below."""
+    pytest.importorskip("torch")
     address = free_address()
-    finish(*(start(backend, STEP, "process", tmp_path / f"{n}.npz", address, n) for n in range(2)))
+    finish(*(start("torch", STEP, "process", tmp_path / f"{n}.npz", address, n) for n in range(2)))
     for n in range(2):
         assert_equal_steps(tmp_path / f"{n}.npz", one_device)
+
+
+def test_the_example_of_two_devices_runs():
+    options = ["--cpus", 2, "--steps", 2, "--batch-size", 4]
+    (output,) = finish(start("tensorflow", EXAMPLES / "multi_device.py", *options))
+    assert re.search(r"2 devices, loss \d", output)
 
 
 def test_the_example_of_jax_runs_in_two_processes(tmp_path):

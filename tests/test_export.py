@@ -353,12 +353,20 @@ def photographs(shared, mobilenet):
     return [(image, forward(image)) for image in images]
 
 
+@pytest.fixture(scope="module")
+def write_mobilenet(mobilenet, tmp_path_factory):
+    """Writes the network in a format, once."""
+    folder = tmp_path_factory.mktemp("mobilenet")
+    return functools.cache(
+        lambda format: ko.export_model(mobilenet, folder / f"network{SUFFIXES[format]}", size=(368, 432))
+    )
+
+
 @pytest.mark.shared
 @pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
-def test_photographs_give_the_maps_of_keras(format, mobilenet, photographs, tmp_path):
-    path = ko.export_model(mobilenet, tmp_path / f"network{SUFFIXES[format]}", size=(368, 432))
-    exported = ko.load_exported(path)
+def test_photographs_give_the_maps_of_keras(format, photographs, write_mobilenet):
+    exported = ko.load_exported(write_mobilenet(format))
     differences = [largest_difference(exported.run(image), maps) for image, maps in photographs]
     # The network divides by the deviation of each channel, which enlarges rounding where a channel is
     # nearly even; OpenVINO sums in an order that rounds more (0.014 on one photograph).
@@ -368,11 +376,10 @@ def test_photographs_give_the_maps_of_keras(format, mobilenet, photographs, tmp_
 
 @pytest.mark.shared
 @pytest.mark.slow
-def test_the_example_finds_people_with_onnxruntime(mobilenet, shared, tmp_path):
+def test_the_example_finds_people_with_onnxruntime(mobilenet, shared, write_mobilenet, tmp_path):
     pytest.importorskip("onnxruntime")
-    ko.export_model(mobilenet, tmp_path / "network.onnx", size=(368, 432))
     photo = shared / "data/coco/val2017/000000034417.jpg"
-    words = run([EXAMPLES / "export_onnx.py"], tmp_path, tmp_path / "network.onnx", photo, "people.jpg")
+    words = run([EXAMPLES / "export_onnx.py"], tmp_path, write_mobilenet("onnx"), photo, "people.jpg")
     poses = ko.predict_poses(mobilenet, photo)
     assert len(poses) > 0
     assert words == f"{len(poses)} people\n"

@@ -80,9 +80,9 @@ def export_model(
 
     Example:
         ```python
-        from keras_openpose import export_model, mobilenet_openpose
+        from keras_openpose import compact_openpose, export_model
 
-        model = mobilenet_openpose("v2_small")
+        model = compact_openpose()
         export_model(model, "network.tflite", size=(64, 96), precision="float16")
         ```
     """

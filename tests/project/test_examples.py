@@ -1,11 +1,12 @@
 """The examples and the notebook run, in a small form."""
 
 import json
-import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
+import keras
+import matplotlib
 import pytest
 
 import keras_openpose as ko
@@ -13,11 +14,10 @@ import keras_openpose as ko
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # What makes each short. Those that need real photographs or weights have the folder beside the checkout.
 SMALL = {
-    "compare_backbones.py": ["--scale", "small", "--steps", "3", "--scenes", "16", "--output", "out"],
+    "compare_backbones.py": ["--scale", "small", "--steps", "1", "--scenes", "16", "--output", "out"],
     "custom_backbone.py": [],
     "custom_skeleton.py": ["--steps", "2", "--output", "out"],
     "fine_tune.py": ["--small"],
-    "multi_device.py": ["--cpus", "2", "--steps", "2", "--batch-size", "4"],
     "train_coco.py": ["--small", "--steps", "4", "--output", "out"],
     "train_demo.py": ["--scenes", "20", "--steps", "2", "--unseen", "4", "--folder", "out"],
     "video.py": ["--frames", "10", "--output", "crossing.mp4"],
@@ -33,17 +33,25 @@ REAL = {
     ],
     "detect.py": ["{val}/000000000139.jpg", "--output", "out"],
 }  # fmt: skip
-# Run by test_export.py and test_many_photographs.py; the others need several processes.
-ELSEWHERE = {"export_onnx.py", "many_photographs.py", "multi_host_jax.py", "torch_ddp.py"}
+# Run by test_export.py, test_many_photographs.py and test_devices.py, in processes of their own.
+ELSEWHERE = {"export_onnx.py", "many_photographs.py", "multi_device.py", "multi_host_jax.py", "torch_ddp.py"}
 FIELDS = ["Title", "Author", "Date created", "Last modified", "Description", "Accelerator"]
 
 
-def run(name, arguments, folder):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "MPLBACKEND": "agg"}
-    command = [sys.executable, EXAMPLES / name, *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+@pytest.fixture
+def run_example(tmp_path, monkeypatch, capsys):
+    """Runs an example here, as its command would in a folder of its own, and returns what it prints."""
+    matplotlib.use("agg")
+    monkeypatch.chdir(tmp_path)
+    policy = keras.config.dtype_policy()
+
+    def run(name, arguments):
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out
+
+    yield run
+    keras.config.set_dtype_policy(policy)
 
 
 def test_every_example_is_run():
@@ -52,14 +60,14 @@ def test_every_example_is_run():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
-def test_the_example_runs(name, tmp_path):
-    assert run(name, SMALL[name], tmp_path)
+def test_the_example_runs(name, run_example):
+    assert run_example(name, SMALL[name])
 
 
 @pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("name", REAL)
-def test_the_example_runs_on_real_photographs(name, tmp_path, shared):
+def test_the_example_runs_on_real_photographs(name, run_example, tmp_path, shared):
     labels = shared / "data/coco/annotations/person_keypoints_val2017.json"
     people = json.loads(labels.read_text())
     people["images"] = people["images"][:4]
@@ -72,7 +80,7 @@ def test_the_example_runs_on_real_photographs(name, tmp_path, shared):
         "few": tmp_path / "few.json",
         "weights": shared / "weights/mobilenet_v2_small_graph_opt.pb",
     }
-    assert run(name, [argument.format(**places) for argument in REAL[name]], tmp_path)
+    assert run_example(name, [argument.format(**places) for argument in REAL[name]])
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
