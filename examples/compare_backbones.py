@@ -184,7 +184,7 @@ twice into the log: the last row counts.
 
 def read_losses(name: str) -> dict[int, float]:
     """Training loss by the number of finished epochs."""
-    log = np.genfromtxt(output / name / "log.csv", delimiter=",", names=True)
+    log = np.atleast_1d(np.genfromtxt(output / name / "log.csv", delimiter=",", names=True))
     return {int(epoch) + 1: float(loss) for epoch, loss in zip(log["epoch"], log["loss"])}
 
 
