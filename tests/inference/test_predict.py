@@ -374,6 +374,25 @@ def test_refinement_helps_someone_whose_keypoints_lie_in_a_row(arm, arm_model, p
     assert twice.pose_scores[0] > 1.5 * once.pose_scores[0]
 
 
+class HalfACellOff(keras.layers.Layer):
+    """Maps half a cell too far right, where the images are no crops of refinement."""
+
+    def call(self, images, maps):
+        moved = (maps + keras.ops.roll(maps, 1, axis=3)) / 2
+        return keras.ops.where(keras.ops.shape(images)[1] == 368, maps, moved)
+
+
+def test_a_person_half_a_cell_away_is_found_again(arm, arm_model, photograph_arms):
+    images = keras.Input((None, None, 3))
+    off = {name: HalfACellOff()(images, maps) for name, maps in arm_model(images).items()}
+    model, options = keras.Model(images, off), {"skeleton": arm, "input_size": (120, 160)}
+    arms = np.array([[[300, 200], [306, 245], [300, 290]]])  # a cell is 32 pixels, 16 are far for such an arm
+    image = photograph_arms((480, 640), arms, sigma=18)
+    first, second = (predict_poses(model, image, refine=refine, **options) for refine in (False, True))
+    assert np.abs(first.keypoints - arms)[..., 0].min() > 12
+    assert np.abs(second.keypoints - arms).max() < 4
+
+
 class BlindToCrops(keras.layers.Layer):
     """Maps of nothing, where the images are crops of refinement."""
 
